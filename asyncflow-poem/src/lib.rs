@@ -1,0 +1,1 @@
+//! Mounts AsyncFlow's endpoints into poem.

@@ -1,0 +1,1 @@
+//! Keeps AsyncFlow's jobs in an SQLite file.

@@ -1,0 +1,1 @@
+//! Conformance suites for AsyncFlow's stores, executors and mounts.

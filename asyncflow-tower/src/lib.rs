@@ -1,0 +1,1 @@
+//! A tower Service and Layer that answer the endpoints of AsyncFlow's jobs over HTTP.
