@@ -3,6 +3,7 @@
 mod batch;
 mod error;
 mod hints;
+mod memory;
 mod part;
 mod patch;
 
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 pub use batch::{Answers, Batch, Change, Changed, Claim, Claimed, Facts, Idempotency, Insert, Inserted, Pick, Room};
 pub use error::StoreError;
 pub use hints::{Hint, HintStream, Hints};
+pub use memory::MemoryStore;
 pub use part::{ContentType, Part, PartName};
 pub use patch::{Due, Guard, Parts, Patch};
 
