@@ -100,18 +100,16 @@ fn describe(decided: Result<(Guard, Patch), Refusal>) -> String {
         Err(refusal) => return format!("-{refusal:?}"),
         Ok(decided) => decided,
     };
-    let mut words = vec![
-        match guard {
-            Guard::Version(7) => "V".into(),
-            Guard::StillDue { version: 7, due: NOW } => "D".into(),
-            Guard::Holder { token, knows } if token == Token::from_u128(9) => match knows {
-                Mark::None => "H".into(),
-                Mark::Cancel => "Hc".into(),
-                Mark::Forget => "Hf".to_owned(),
-            },
-            other => format!("{other:?}"),
+    let mut words = vec![match guard {
+        Guard::Version(7) => "V".into(),
+        Guard::StillDue { version: 7, due: NOW } => "D".into(),
+        Guard::Holder { token, knows } if token == Token::from_u128(9) => match knows {
+            Mark::None => "H".into(),
+            Mark::Cancel => "Hc".into(),
+            Mark::Forget => "Hf".to_owned(),
         },
-    ];
+        other => format!("{other:?}"),
+    }];
     words.extend(patch.to.map(|state| state.to_string()));
     words.extend(patch.mark.map(|mark| format!("+{mark:?}")));
     words.extend((patch.parts == Parts::Drop).then(|| "drop".to_owned()));
@@ -219,11 +217,15 @@ fn leases_lost_in_a_row_or_a_hundred_in_all_end_a_job() {
 
 #[test]
 fn snoozes_are_bounded() {
-    let snoozed = |snoozes| decide(&processing(|record| record.tally.snoozes = snoozes), Event::Snoozed(SECOND)).unwrap().1;
+    let snoozed =
+        |snoozes| decide(&processing(|record| record.tally.snoozes = snoozes), Event::Snoozed(SECOND)).unwrap().1;
     assert_eq!(snoozed(99).to, Some(State::Scheduled));
     let patch = snoozed(100);
     let Parts::Error(part) = patch.parts else { panic!("no error") };
-    assert_eq!((patch.to, JobError::from_part(&part).unwrap().kind.as_str()), (Some(State::Failed), JobError::SNOOZED_TOO_OFTEN));
+    assert_eq!(
+        (patch.to, JobError::from_part(&part).unwrap().kind.as_str()),
+        (Some(State::Failed), JobError::SNOOZED_TOO_OFTEN)
+    );
 }
 
 #[test]
