@@ -1,1 +1,9 @@
-//! Turns async functions into jobs that are followed by id: flows, engine, stores and executors, without HTTP.
+#![doc = "Async functions as jobs that are followed by id."]
+mod clock;
+mod job;
+mod policy;
+pub mod state;
+pub mod store;
+pub use clock::*;
+pub use job::*;
+pub use policy::*;
