@@ -38,7 +38,7 @@ pub(crate) fn run(steps: &mut Steps) -> Result<(), Failed> {
 }
 
 /// The installed cargo-deny if it is the right one, else our own, built once into the target folder: without
-/// optimisation, as that takes a quarter of the time and a check runs for a second either way.
+/// optimisation, as that takes a third of the time and a check runs for a second either way.
 fn provide(steps: &mut Steps) -> Result<PathBuf, Failed> {
     let installed = PathBuf::from("cargo-deny");
     if is_right(&installed) {
