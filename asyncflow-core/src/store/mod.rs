@@ -1,8 +1,10 @@
 //! Where jobs live. The store is also the queue: it holds each job's whole truth, picks by rank, and applies what the rules decided.
 
 mod batch;
+mod coalesced;
 mod error;
 mod hints;
+mod memory;
 mod part;
 mod patch;
 
@@ -11,10 +13,12 @@ use std::fmt;
 use async_trait::async_trait;
 
 pub use batch::{Answers, Batch, Change, Changed, Claim, Claimed, Facts, Idempotency, Insert, Inserted, Pick, Room};
+pub use coalesced::{Coalesced, Coalescing};
 pub use error::StoreError;
 pub use hints::{Hint, HintStream, Hints};
+pub use memory::MemoryStore;
 pub use part::{ContentType, Part, PartName};
-pub use patch::{Due, Guard, Parts, Patch};
+pub use patch::{Due, Guard, Parts, Patch, YOUNGEST_PURGED};
 
 use crate::job::{JobKey, Record, State};
 
@@ -77,6 +81,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Why it can't.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// The most bytes that a part may have.
+    fn largest_part(&self) -> usize;
 
     /// News of changes, whoever makes them, from now on; any of it may be lost.
     fn hints(&self) -> HintStream;

@@ -1,0 +1,114 @@
+//! The jobs of one shard, with what is due among them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{ById, queue::Queue, wheel::Wheel};
+use crate::{
+    job::{JobId, JobKey, Record, Stamp, Token},
+    store::{Part, PartName, Parts, Patch},
+};
+
+/// Parts up to so many bytes are copied when they come: they may be slices of a connection's read buffer, and would hold all of it.
+const COPIED: usize = 4096;
+
+/// One job.
+pub(super) struct Entry {
+    pub(super) record: Record,
+    request: Option<Part>,
+    outcome: Option<Part>,
+    queue: Arc<Queue>,
+    /// The bucket of the wheel in which the job is found next.
+    pub(super) bucket: u64,
+}
+
+impl Entry {
+    pub(super) fn new(record: Record, request: Part, queue: Arc<Queue>) -> Self {
+        Self { record, request: Some(own(request)), outcome: None, queue, bucket: u64::MAX }
+    }
+
+    pub(super) fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+
+    pub(super) fn part(&self, name: PartName) -> Option<&Part> {
+        match name {
+            PartName::Request => self.request.as_ref(),
+            PartName::Outcome => self.outcome.as_ref(),
+        }
+    }
+
+    pub(super) fn request_len(&self) -> usize {
+        self.request.as_ref().map_or(0, |part| part.bytes.len())
+    }
+
+    fn put(&mut self, parts: Parts) {
+        match parts {
+            Parts::Keep => {}
+            Parts::Result(part) => (self.request, self.outcome) = (None, Some(own(part))),
+            Parts::Error(part) => self.outcome = Some(own(part)),
+            Parts::Drop => (self.request, self.outcome) = (None, None),
+        }
+    }
+}
+
+fn own(part: Part) -> Part {
+    if part.bytes.len() <= COPIED { Part { bytes: Bytes::copy_from_slice(&part.bytes), ..part } } else { part }
+}
+
+#[derive(Default)]
+pub(super) struct Shard {
+    jobs: ById<Box<Entry>>,
+    wheel: Wheel,
+}
+
+impl Shard {
+    /// The job of this key.
+    pub(super) fn get(&self, job: &JobKey) -> Option<&Entry> {
+        self.any(job.id).filter(|entry| entry.record.job.flow == job.flow)
+    }
+
+    /// The job of this id, whichever flow it is of.
+    pub(super) fn any(&self, id: JobId) -> Option<&Entry> {
+        self.jobs.get(&id.as_u128()).map(|entry| &**entry)
+    }
+
+    pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.jobs.values().map(|entry| &entry.record)
+    }
+
+    /// Adds a job that its queue has let in.
+    pub(super) fn insert(&mut self, mut entry: Entry, now: Stamp) {
+        self.wheel.put(&mut entry, now);
+        self.jobs.insert(entry.record.job.id.as_u128(), Box::new(entry));
+    }
+
+    /// Applies a patch that is no purge.
+    pub(super) fn apply(&mut self, id: JobId, patch: Patch, token: Option<Token>, now: Stamp) -> Option<&Entry> {
+        let entry = self.jobs.get_mut(&id.as_u128())?;
+        let (state, rank, held) = (entry.record.state, entry.record.rank, entry.record.token);
+        patch.apply(&mut entry.record, token, now);
+        entry.put(patch.parts);
+        if patch.to.is_some() {
+            entry.queue.moved(&entry.record, state, rank, held);
+        }
+        self.wheel.put(entry, now);
+        Some(entry)
+    }
+
+    pub(super) fn remove(&mut self, id: JobId) -> Option<Record> {
+        let entry = self.jobs.remove(&id.as_u128())?;
+        entry.queue.left(&entry.record);
+        // Memory goes back once three quarters of it lie idle: each such step is paid for by the removals before it.
+        if self.jobs.capacity() > 64 && self.jobs.len() < self.jobs.capacity() / 4 {
+            self.jobs.shrink_to(self.jobs.len() * 2);
+        }
+        Some(entry.record)
+    }
+
+    /// Adds to `due` at most `limit` records that are due.
+    pub(super) fn due(&mut self, now: Stamp, limit: usize, due: &mut Vec<Record>) {
+        self.wheel.due(&mut self.jobs, now, limit, |entry| due.push(entry.record.clone()));
+    }
+}

@@ -1,0 +1,329 @@
+//! A store in this process's memory: nothing outlives the process.
+
+mod entry;
+mod keys;
+mod queue;
+mod wheel;
+
+use std::{
+    fmt,
+    hash::{BuildHasherDefault, Hasher},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
+
+use async_trait::async_trait;
+
+use self::{
+    entry::{Entry, Shard},
+    keys::Keys,
+    queue::Queue,
+};
+use super::{
+    Answers, Batch, Change, Changed, Claim, Claimed, Counts, HintStream, Hints, Insert, Inserted, Page, Part, PartName,
+    Patch, Pick, Query, Store, StoreError,
+};
+use crate::{
+    clock::{Clock, SystemClock},
+    job::{JobId, JobKey, Record, Stamp, State, Token},
+};
+
+/// A power of two. More than any machine has cores that would meet in one.
+const SHARDS: usize = 64;
+
+/// Keeps jobs in this process's memory: the fastest store, and none of it outlives the process. Clones share the jobs.
+///
+/// Jobs are spread over shards by their ids, so a read meets nobody but who works on a job of the same shard. What is ready, held and
+/// counted lies with the flow. Where two locks are held at once, a key's comes before a shard's and a shard's before a flow's.
+#[derive(Clone)]
+pub struct MemoryStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shards: Box<[Mutex<Shard>]>,
+    queues: RwLock<Vec<Arc<Queue>>>,
+    keys: Keys,
+    clock: Arc<dyn Clock>,
+    hints: Hints,
+}
+
+impl MemoryStore {
+    /// An empty store on the machine's clock.
+    pub fn new() -> Self {
+        Self::with_clock(Arc::new(SystemClock))
+    }
+
+    /// An empty store on this clock.
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+                queues: RwLock::default(),
+                keys: Keys::default(),
+                clock,
+                hints: Hints::new(),
+            }),
+        }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn write(&self, batch: Batch) -> Result<Answers, StoreError> {
+        let inner = &*self.inner;
+        let now = inner.clock.now();
+        // Flows that have something ready which they had not before.
+        let mut fresh = Vec::new();
+        let answers = Answers {
+            inserts: batch.inserts.into_iter().map(|insert| inner.insert(insert, now, &mut fresh)).collect(),
+            changes: batch.changes.into_iter().map(|change| inner.change(change, now, &mut fresh)).collect(),
+            claims: batch.claims.into_iter().map(|claim| inner.claim(claim, now)).collect(),
+        };
+        // What was claimed at once is no news.
+        for queue in fresh.iter().filter(|queue| queue.has_ready()) {
+            inner.hints.ready(queue.flow());
+        }
+        Ok(answers)
+    }
+
+    async fn get(&self, jobs: &[JobKey]) -> Result<Vec<Option<Record>>, StoreError> {
+        let record = |job: &JobKey| self.inner.shard(job.id).get(job).map(|entry| entry.record.clone());
+        Ok(jobs.iter().map(record).collect())
+    }
+
+    async fn part(&self, job: &JobKey, name: PartName) -> Result<Option<Part>, StoreError> {
+        Ok(self.inner.shard(job.id).get(job).and_then(|entry| entry.part(name).cloned()))
+    }
+
+    async fn due(&self, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let now = self.inner.clock.now();
+        self.inner.keys.expire(now);
+        let mut due = Vec::new();
+        for shard in &self.inner.shards {
+            lock(shard).due(now, limit, &mut due);
+        }
+        due.sort_by_key(|record| (record.due, record.job.id));
+        due.truncate(limit);
+        Ok(due)
+    }
+
+    /// Looks at every job: its cost grows with them.
+    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+        let mut records = Vec::new();
+        for shard in &self.inner.shards {
+            records.extend(lock(shard).records().filter(|record| query.admits(record)).cloned());
+        }
+        records.sort_by_key(|record| record.job.id);
+        let more = records.len() > query.limit;
+        records.truncate(query.limit);
+        let next = records.last().map(|record| record.job.id).filter(|_| more);
+        Ok(Page { records, next })
+    }
+
+    async fn counts(&self, flow: &str) -> Result<Counts, StoreError> {
+        let Some(queue) = self.inner.known(flow) else { return Ok(Counts::default()) };
+        let (states, first) = queue.counts();
+        let oldest = first.and_then(|id| {
+            let job = JobKey { flow: queue.flow().clone(), id };
+            self.inner.shard(id).get(&job).map(|entry| entry.record.created)
+        });
+        Ok(Counts { states, oldest })
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn largest_part(&self) -> usize {
+        usize::MAX
+    }
+
+    fn hints(&self) -> HintStream {
+        self.inner.hints.subscribe()
+    }
+}
+
+impl Inner {
+    fn shard(&self, id: JobId) -> MutexGuard<'_, Shard> {
+        // The low bits of a version 7 id are random.
+        lock(&self.shards[id.as_u128() as usize % SHARDS])
+    }
+
+    fn known(&self, flow: &str) -> Option<Arc<Queue>> {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        queues.iter().find(|queue| std::ptr::eq(&**queue.flow(), flow) || **queue.flow() == *flow).cloned()
+    }
+
+    fn queue(&self, flow: &Arc<str>) -> Arc<Queue> {
+        if let Some(queue) = self.known(flow) {
+            return queue;
+        }
+        let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queues.iter().find(|queue| queue.flow() == flow) {
+            return queue.clone();
+        }
+        let queue = Arc::new(Queue::new(flow.clone()));
+        queues.push(queue.clone());
+        queue
+    }
+
+    fn insert(&self, mut insert: Insert, now: Stamp, fresh: &mut Vec<Arc<Queue>>) -> Inserted {
+        let Some(idempotency) = insert.idempotency.take() else { return self.insert_job(insert, now, fresh) };
+        let (flow, owner, id) = (insert.job.flow.clone(), insert.owner.clone(), insert.job.id);
+        self.keys.first(flow, owner, idempotency, id, now, || self.insert_job(insert, now, fresh))
+    }
+
+    fn insert_job(&self, insert: Insert, now: Stamp, fresh: &mut Vec<Arc<Queue>>) -> Inserted {
+        let queue = self.queue(&insert.job.flow);
+        let mut shard = self.shard(insert.job.id);
+        if let Some(existing) = shard.any(insert.job.id) {
+            return Inserted::Existing { id: insert.job.id, created: existing.record.created };
+        }
+        let record = insert.record(now);
+        if let Err(full) = queue.enter(&record, insert.room) {
+            return full;
+        }
+        let ready = record.state == State::Enqueued;
+        shard.insert(Entry::new(record, insert.request, queue.clone()), now);
+        fresh.extend(ready.then_some(queue));
+        Inserted::Created { created: now }
+    }
+
+    fn change(&self, change: Change, now: Stamp, fresh: &mut Vec<Arc<Queue>>) -> Changed {
+        let mut shard = self.shard(change.job.id);
+        let Some(entry) = shard.get(&change.job) else { return Changed::Missing };
+        if !change.guard.admits(&entry.record, now) {
+            return Changed::Refused(entry.record.clone());
+        }
+        let (quiet, marks) = (change.patch.quiet, change.patch.mark.is_some());
+        let queue = (change.patch.to == Some(State::Enqueued)).then(|| entry.queue().clone());
+        let record = if change.patch.purge {
+            shard.remove(change.job.id)
+        } else {
+            shard.apply(change.job.id, change.patch, None, now).map(|entry| entry.record.clone())
+        };
+        drop(shard);
+        if !quiet {
+            self.hints.changed(&change.job);
+        }
+        if marks {
+            self.hints.marked(&change.job);
+        }
+        fresh.extend(queue);
+        record.map_or(Changed::Missing, Changed::Applied)
+    }
+
+    fn claim(&self, claim: Claim, now: Stamp) -> Vec<Claimed> {
+        let flow = match &claim.pick {
+            Pick::Job(job) => &job.flow,
+            Pick::Next { flow, .. } => flow,
+        };
+        let queue = self.queue(flow);
+        let held = queue.held(claim.token);
+        if !held.is_empty() {
+            let renewed = Patch { due: claim.patch.due, quiet: true, ..Patch::default() };
+            let again = |id: JobId| self.take(id, |record| record.token == Some(claim.token), &renewed, None, now);
+            let mut claimed: Vec<_> = held.into_iter().filter_map(again).collect();
+            claimed.sort_by_key(|claimed| (claimed.record.rank, claimed.record.job.id));
+            if !claimed.is_empty() {
+                return claimed;
+            }
+        }
+        match claim.pick {
+            Pick::Job(job) => self.take_ready(job.id, usize::MAX, &claim.patch, claim.token, now).into_iter().collect(),
+            Pick::Next { versions, jobs, bytes, .. } => {
+                let mut claimed = Vec::with_capacity(jobs.min(16));
+                let mut room = bytes;
+                while claimed.len() < jobs {
+                    let Some((rank, id, version)) = queue.pop(&versions) else { break };
+                    let most = if claimed.is_empty() { usize::MAX } else { room };
+                    match self.take_ready(id, most, &claim.patch, claim.token, now) {
+                        Some(job) => {
+                            room = room.saturating_sub(job.request.bytes.len());
+                            claimed.push(job);
+                        }
+                        None if self.still_ready(id, rank) => {
+                            queue.push_back(rank, id, version);
+                            break;
+                        }
+                        // It was cancelled or taken by its id in between.
+                        None => {}
+                    }
+                }
+                claimed
+            }
+        }
+    }
+
+    fn take_ready(&self, id: JobId, most: usize, patch: &Patch, token: Token, now: Stamp) -> Option<Claimed> {
+        let shard = self.shard(id);
+        let fits = shard.any(id)?.request_len() <= most;
+        drop(shard);
+        if !fits {
+            return None;
+        }
+        let claimed = self.take(id, |record| record.state == State::Enqueued, patch, Some(token), now)?;
+        self.hints.changed(&claimed.record.job);
+        Some(claimed)
+    }
+
+    fn take(
+        &self,
+        id: JobId,
+        fits: impl Fn(&Record) -> bool,
+        patch: &Patch,
+        token: Option<Token>,
+        now: Stamp,
+    ) -> Option<Claimed> {
+        let mut shard = self.shard(id);
+        if !fits(&shard.any(id)?.record) {
+            return None;
+        }
+        let entry = shard.apply(id, patch.clone(), token, now)?;
+        let request = entry.part(PartName::Request).cloned().unwrap_or_else(|| Part::json(bytes::Bytes::new()));
+        Some(Claimed { record: entry.record.clone(), request })
+    }
+
+    fn still_ready(&self, id: JobId, rank: i64) -> bool {
+        self.shard(id).any(id).is_some_and(|entry| entry.record.state == State::Enqueued && entry.record.rank == rank)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An id's low half is random already.
+#[derive(Default)]
+struct LowHalf(u64);
+
+impl Hasher for LowHalf {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, id: u128) {
+        // Shards took the lowest bits; the map takes the highest and the lowest.
+        self.0 = (id as u64 >> 6).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+type ById<V> = std::collections::HashMap<u128, V, BuildHasherDefault<LowHalf>>;
