@@ -3,13 +3,13 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use asyncflow_core::{FlowEngine, FlowRef};
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Uri};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    answer::{Wire, header_value, naming::Naming},
+    answer::{Wire, naming::Naming},
     body::{BoxError, RequestBody},
     config::{FlowConfig, Switch},
     endpoint::{Endpoint, EndpointService, ErrorDetail, Mount},
@@ -144,8 +144,111 @@ impl FlowServiceBuilder {
     /// # Errors
     /// A flow is named that the engine or the service doesn't have, or a value that cannot be honoured; the error names the setting.
     pub fn build(self) -> Result<FlowService, InvalidSetting> {
-        todo!()
+        self.check()?;
+        Ok(self.assemble())
     }
+
+    /// Settings that [`check`](Self::check) has passed, or that are as they come.
+    pub(crate) fn assemble(self) -> FlowService {
+        let wire = Arc::new(Wire {
+            names: self.naming.names(),
+            prefix: self.prefix.trim_end_matches('/').into(),
+            base_url: self.base_url.as_deref().map(|url| url.trim_end_matches('/').into()),
+            problem_base: problem_base(&self.problem_base).into(),
+        });
+        let flows = self.served().into_iter().filter_map(|name| self.engine.flow_ref(&name));
+        let entries = flows.map(|flow| {
+            let own = self.own.iter().filter(|(name, _)| **name == **flow.name());
+            let config = own.fold(self.all.clone(), |before, (_, config)| config.clone().over(&before));
+            entry(flow, config, wire.clone())
+        });
+        FlowService::of(Router::new(wire.clone(), entries.collect()))
+    }
+
+    /// The names of the flows that are answered for.
+    fn served(&self) -> Vec<Arc<str>> {
+        let all = self.engine.flow_names().into_iter();
+        all.filter(|name| self.flows.is_empty() || self.flows.iter().any(|flow| **flow == **name)).collect()
+    }
+
+    fn check(&self) -> Result<(), InvalidSetting> {
+        let wrong = |setting, why| Err(InvalidSetting::new(setting, why));
+        for flow in &self.flows {
+            if self.engine.flow_ref(flow).is_none() {
+                return wrong(
+                    "flow",
+                    format!("the engine has no flow `{flow}`, but {}", listed(&self.engine.flow_names())),
+                );
+            }
+        }
+        let served = self.served();
+        for (flow, _) in &self.own {
+            if !served.iter().any(|name| **name == **flow) {
+                return wrong("configure", format!("the service has no flow `{flow}`, but {}", listed(&served)));
+            }
+        }
+        for config in std::iter::once(&self.all).chain(self.own.iter().map(|(_, config)| config)) {
+            config.check()?;
+        }
+        let prefix = self.prefix.trim_end_matches('/');
+        if !prefix.is_empty() && (!prefix.starts_with('/') || prefix.contains("//") || !prefix.bytes().all(is_path)) {
+            return wrong(
+                "prefix",
+                format!("`{prefix}` is no path: start it with a slash, and write it as it is in URLs"),
+            );
+        }
+        if let Some(url) = &self.base_url {
+            let whole = url.parse::<Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.authority().is_some());
+            if !whole || !url.bytes().all(|byte| is_path(byte) || b":[]".contains(&byte)) {
+                let why =
+                    "is not absolute: write scheme, host and path, without a query, such as `https://example.com/jobs`";
+                return wrong("base_url", format!("`{url}` {why}"));
+            }
+        }
+        let scheme = self.problem_base.split_once(':').map_or("", |(scheme, _)| scheme);
+        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        if !is_scheme || !self.problem_base.bytes().all(|byte| is_path(byte) || b":[]?#".contains(&byte)) {
+            let why = "is no absolute URI: write one such as `https://example.com/problems/`";
+            return wrong("problem_base", format!("`{}` {why}", self.problem_base));
+        }
+        Ok(())
+    }
+}
+
+fn entry(flow: FlowRef, config: FlowConfig, wire: Arc<Wire>) -> Entry {
+    let accept = HeaderValue::from_str(&flow.takes_list().join(", "))
+        .unwrap_or(const { HeaderValue::from_static("application/json") });
+    let mount = Arc::new(Mount {
+        flow,
+        wire,
+        owner: config.owner,
+        error_detail: config.error_detail.unwrap_or_default(),
+        // The check refused what is longer than the number is large.
+        wait_cap: config.wait_cap.unwrap_or(WAIT_CAP).as_secs().try_into().unwrap_or(u32::MAX),
+        key_retention: config.key_retention,
+        accept,
+    });
+    let endpoints = Endpoint::ALL.map(|endpoint| match &config.endpoints[endpoint as usize] {
+        None => Access::Open,
+        Some(Switch::Off) => Access::Off,
+        Some(Switch::Layered(layer)) => Access::Layered(layer(EndpointService::new(mount.clone(), endpoint))),
+    });
+    Entry::new(mount, endpoints)
+}
+
+/// With something between it and the names that follow.
+fn problem_base(uri: &str) -> String {
+    if uri.ends_with(|last: char| last.is_ascii_alphanumeric()) { [uri, "/"].concat() } else { uri.to_owned() }
+}
+
+/// Whether a byte may stand in a path of a URL, and in a header and a JSON string as it is.
+fn is_path(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=@".contains(&byte)
+}
+
+fn listed(names: &[Arc<str>]) -> String {
+    if names.is_empty() { "none at all".to_owned() } else { format!("`{}`", names.join("`, `")) }
 }
 
 /// A setting that cannot be honoured.
@@ -156,8 +259,8 @@ pub struct InvalidSetting {
 }
 
 impl InvalidSetting {
-    fn new(setting: &'static str, why: impl Into<String>) -> Self {
-        Self { setting, why: why.into() }
+    pub(crate) fn new(setting: &'static str, why: String) -> Self {
+        Self { setting, why }
     }
 
     /// The setting's name: that of the method that sets it.

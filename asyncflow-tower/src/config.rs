@@ -9,9 +9,15 @@ use tower_service::Service;
 
 use crate::{
     body::{BoxError, RequestBody},
+    builder::InvalidSetting,
     endpoint::{Endpoint, EndpointService, ErrorDetail, LayerOf, layered},
     owner::{AnyOwnerHook, OwnerHook},
 };
+
+/// A day: no connection stays idle for longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+/// The engine keeps keys no longer.
+const LONGEST_RETENTION: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// How one flow is answered for, or all of them. What is not set for a flow is as it is set for all, or else the default.
 #[derive(Clone, Default)]
@@ -76,6 +82,17 @@ impl FlowConfig {
     {
         self.endpoints[endpoint as usize] = Some(Switch::Layered(layered(layer)));
         self
+    }
+
+    pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
+        let within = |setting, time: Option<Duration>, most: Duration| match time {
+            Some(time) if time < Duration::from_secs(1) || time > most => {
+                Err(InvalidSetting::new(setting, format!("{time:?} is not within a second and {most:?}")))
+            }
+            _ => Ok(()),
+        };
+        within("wait_cap", self.wait_cap, LONGEST_WAIT)?;
+        within("key_retention", self.key_retention, LONGEST_RETENTION)
     }
 
     /// What is set here, and for the rest what is set for all.

@@ -17,7 +17,7 @@ use pin_project_lite::pin_project;
 use crate::{
     answer::{Answer, Wire, problem::Refusal},
     body::{self, Announced, BoxError, Feed, FlowBody},
-    endpoint::{Answering, Call, Endpoint, Layered, Mount, Place, Receive, Running},
+    endpoint::{Answering, Call, Endpoint, Layered, Mount, Place, Running},
     owner::Named,
 };
 
@@ -35,6 +35,7 @@ pin_project! {
 }
 
 /// What is being waited for.
+#[expect(clippy::large_enum_variant, reason = "an allocation less for each request")]
 enum Step {
     /// The owner hook, and who goes on then.
     Owner { named: Pin<Box<dyn Future<Output = Named> + Send>>, then: Option<Then> },
@@ -64,9 +65,7 @@ impl<B: Body> FlowFuture<B> {
     ) -> Self {
         let without_body = head.method == Method::HEAD;
         let step = match mount.owner.clone() {
-            Some(hook) => {
-                Step::Owner { named: hook.name(head), then: Some(Then { endpoint, mount, place, id }) }
-            }
+            Some(hook) => Step::Owner { named: hook.name(head), then: Some(Then { endpoint, mount, place, id }) },
             None => {
                 let announced = Announced::of(&head.headers, &body);
                 Step::Endpoint(endpoint.start(Call { mount, owned: None, place, id, headers: head.headers }, announced))

@@ -75,9 +75,12 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         // The inner service was polled ready in place, so it is called in place.
-        match self.flows.answer_own(request) {
-            Ok(ours) => WithFlowsFuture::Ours { ours },
-            Err(request) => WithFlowsFuture::Theirs { theirs: self.inner.call(request) },
+        match self.flows.find_own(request.uri().path()) {
+            Some(route) => {
+                let (head, body) = request.into_parts();
+                WithFlowsFuture::Ours { ours: route.enter(head, body) }
+            }
+            None => WithFlowsFuture::Theirs { theirs: self.inner.call(request) },
         }
     }
 }

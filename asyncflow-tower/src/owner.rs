@@ -75,9 +75,7 @@ impl Refused {
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
         match refused.challenge {
-            Some(challenge) => {
-                Self::new(Problem::Unauthorized, refused.detail).header(WWW_AUTHENTICATE, challenge)
-            }
+            Some(challenge) => Self::new(Problem::Unauthorized, refused.detail).header(WWW_AUTHENTICATE, challenge),
             None => Self::new(Problem::Forbidden, refused.detail),
         }
     }

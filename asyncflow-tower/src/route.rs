@@ -65,12 +65,9 @@ mod tests {
         assert_eq!(Path::parse("/data", ""), Some(Path { flow: "data", job: None, place: Some(Place::Flow) }));
         assert_eq!(place("///data"), Some(Place::Flow));
         assert_eq!(place("/data/x"), Some(Place::Job));
-        for (tail, named) in [
-            ("status", Place::Status),
-            ("result", Place::Result),
-            ("error", Place::Error),
-            ("cancel", Place::Cancel),
-        ] {
+        for (tail, named) in
+            [("status", Place::Status), ("result", Place::Result), ("error", Place::Error), ("cancel", Place::Cancel)]
+        {
             let path = format!("/data/{ID}/{tail}");
             let path = Path::parse(&path, "").unwrap();
             assert_eq!((path.flow, path.job, path.place), ("data", Some(ID), Some(named)));

@@ -3,11 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use asyncflow_core::JobId;
-use http::{
-    HeaderValue, Method, StatusCode,
-    header::ALLOW,
-    request::Parts,
-};
+use http::{HeaderValue, Method, StatusCode, header::ALLOW, request::Parts};
 use http_body::Body;
 
 use crate::{
@@ -103,7 +99,8 @@ impl Route<'_> {
         let Self { router, entry, place, id } = self;
         let place = place.and_then(|place| Some((place, entry.allow[place as usize].as_ref()?)));
         let Some((place, allow)) = place else { return router.lost(&head, body) };
-        let endpoint = Endpoint::at(place, &head.method).map(|endpoint| (endpoint, &entry.endpoints[endpoint as usize]));
+        let endpoint =
+            Endpoint::at(place, &head.method).map(|endpoint| (endpoint, &entry.endpoints[endpoint as usize]));
         match endpoint {
             Some((endpoint, Access::Open)) => FlowFuture::start(endpoint, entry.mount.clone(), place, id, head, body),
             Some((_, Access::Layered(layers))) => FlowFuture::layered(&**layers, head, body),

@@ -15,7 +15,7 @@ use crate::{
     body::{BoxError, FlowBody},
     builder::FlowServiceBuilder,
     future::FlowFuture,
-    router::Router,
+    router::{Route, Router},
 };
 
 /// Answers the endpoints of an engine's flows. Cheap to clone; mount it wherever a `tower` service of any body goes.
@@ -32,7 +32,7 @@ impl FlowService {
     ///
     /// Without an owner hook, **knowing a job's id is the right to it**.
     pub fn new(engine: FlowEngine) -> Self {
-        Self::of(FlowServiceBuilder::new(engine).router_as_it_comes())
+        FlowServiceBuilder::new(engine).assemble()
     }
 
     /// Settings for a service of this engine's flows.
@@ -44,15 +44,9 @@ impl FlowService {
         Self { router: Arc::new(router) }
     }
 
-    /// Answers a request that is a flow's; gives all others back.
-    pub(crate) fn answer_own<B: Body>(&self, request: Request<B>) -> Result<FlowFuture<B>, Request<B>> {
-        match self.router.find_own(request.uri().path()) {
-            Some(route) => {
-                let (head, body) = request.into_parts();
-                Ok(route.enter(head, body))
-            }
-            None => Err(request),
-        }
+    /// Where a path leads, if to what a layer answers.
+    pub(crate) fn find_own(&self, path: &str) -> Option<Route<'_>> {
+        self.router.find_own(path)
     }
 }
 

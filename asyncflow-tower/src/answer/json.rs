@@ -48,8 +48,9 @@ pub(crate) fn status(names: &Names, record: &Record) -> String {
 
 fn progress(progress: &Progress) -> String {
     let percentage = match progress.done() {
-        // Whole numbers are displayed as integers; adding zero takes the sign off a negative one.
-        Some(percentage) => (percentage + 0.0).to_string(),
+        // Up to where every whole number has a float of its own.
+        Some(whole) if whole.fract() == 0.0 && whole.abs() <= 9_007_199_254_740_992.0 => (whole as i64).to_string(),
+        Some(fraction) => serde_json::Value::from(fraction).to_string(),
         None => "null".to_owned(),
     };
     let (data, extra) = progress.extra().map_or(("", ""), |extra| (",\"data\":", extra));
@@ -178,7 +179,7 @@ mod tests {
         assert_eq!(shown(90.0), "90");
         assert_eq!(shown(-0.0), "0");
         assert_eq!(shown(0.1), "0.1");
-        assert_eq!(shown(1e21), "1000000000000000000000");
+        assert_eq!(shown(1e21), "1e+21");
         assert_eq!(shown(f64::NAN), "null");
         shown(f64::MAX);
         shown(f64::MIN_POSITIVE);

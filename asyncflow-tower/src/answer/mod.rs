@@ -23,17 +23,8 @@ use naming::Names;
 /// The headers of answers that a page on another origin reads only where CORS exposes them.
 ///
 /// CORS itself is an outer layer's: give it this list.
-pub const EXPOSED_HEADERS: [HeaderName; 9] = [
-    ACCEPT,
-    ALLOW,
-    CONTENT_LOCATION,
-    ETAG,
-    LINK,
-    LOCATION,
-    PREFERENCE_APPLIED,
-    RETRY_AFTER,
-    WWW_AUTHENTICATE,
-];
+pub const EXPOSED_HEADERS: [HeaderName; 9] =
+    [ACCEPT, ALLOW, CONTENT_LOCATION, ETAG, LINK, LOCATION, PREFERENCE_APPLIED, RETRY_AFTER, WWW_AUTHENTICATE];
 
 /// An answer of this service. Its headers are written in one order everywhere: type, caching, tag, places, times, preferences.
 pub(crate) type Answer = Response<FlowBody>;

@@ -52,7 +52,9 @@ impl FlowBody {
         let mut body = Some(body);
         match (&mut body as &mut dyn Any).downcast_mut::<Option<Self>>().and_then(Option::take) {
             Some(ours) => ours,
-            None => body.map(|body| Self(Kind::Foreign(Mutex::new(Box::pin(EitherBody::theirs(body)))))).unwrap_or_default(),
+            None => {
+                body.map(|body| Self(Kind::Foreign(Mutex::new(Box::pin(EitherBody::theirs(body)))))).unwrap_or_default()
+            }
         }
     }
 }
@@ -77,9 +79,7 @@ impl Body for FlowBody {
         match &mut self.get_mut().0 {
             Kind::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Kind::Foreign(body) => {
-                body.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().poll_frame(cx)
-            }
+            Kind::Foreign(body) => body.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().poll_frame(cx),
         }
     }
 

@@ -120,15 +120,15 @@ where
         let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mount = self.mount.clone();
         Box::pin(async move {
-            let answer = match poll_fn(|cx| service.poll_ready(cx)).await {
-                Ok(()) => service.call(request).await,
+            let answer = match poll_fn(|cx| service.poll_ready(cx)).await.map_err(Into::into) {
+                Ok(()) => service.call(request).await.map_err(Into::<BoxError>::into),
                 Err(error) => Err(error),
             };
             match answer {
                 Ok(answer) => answer.map(FlowBody::foreign),
                 // Layers fail when they are too slow, too full or closed; one that refuses answers by itself.
                 Err(error) => Refusal::new(Problem::Unavailable, "a layer around this endpoint let nothing through")
-                    .because(error.into())
+                    .because(error)
                     .answer(&mount.wire),
             }
         })

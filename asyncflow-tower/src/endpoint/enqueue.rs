@@ -109,7 +109,10 @@ impl Receive {
             self.room = None;
             self.room = flow.receive(self.reserved);
             if self.room.is_none() {
-                return Err(Refusal::new(Problem::Unavailable, "as many requests as there is room for are being received"));
+                return Err(Refusal::new(
+                    Problem::Unavailable,
+                    "as many requests as there is room for are being received",
+                ));
             }
         }
         self.body.push(data).map_err(|TooLarge| too_large(limit))

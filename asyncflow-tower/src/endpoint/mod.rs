@@ -63,8 +63,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Flow, Self::Job, Self::Status, Self::Result, Self::Error, Self::Cancel];
+    pub(crate) const ALL: [Self; 6] = [Self::Flow, Self::Job, Self::Status, Self::Result, Self::Error, Self::Cancel];
 
     /// The place of this name below a job.
     pub(crate) fn below_job(name: &str) -> Option<Self> {

@@ -22,7 +22,8 @@ pub(crate) fn is_known(headers: &HeaderMap, version: u64) -> bool {
     headers.get_all(IF_NONE_MATCH).iter().any(|line| {
         list::elements(line.as_bytes(), b',').any(|element| {
             let tag = element.strip_prefix(b"W/").unwrap_or(element);
-            element == b"*" || (tag.len() == version.len() + 2 && tag.starts_with(b"\"") && list::unquoted(tag) == version)
+            element == b"*"
+                || (tag.len() == version.len() + 2 && tag.starts_with(b"\"") && list::unquoted(tag) == version)
         })
     })
 }
@@ -56,9 +57,21 @@ mod tests {
 
     #[test]
     fn what_is_no_tag_of_ours_is_not_known() {
-        for line in
-            ["", "12", "W/12", "w/\"12\"", "W/ \"12\"", "\"012\"", "\"12", "12\"", "\"\"", "\"", "\"a, \"12\"", "**", "\"*\""]
-        {
+        for line in [
+            "",
+            "12",
+            "W/12",
+            "w/\"12\"",
+            "W/ \"12\"",
+            "\"012\"",
+            "\"12",
+            "12\"",
+            "\"\"",
+            "\"",
+            "\"a, \"12\"",
+            "**",
+            "\"*\"",
+        ] {
             assert!(!known(&[line]), "{line}");
         }
         assert!(!known(&[]));

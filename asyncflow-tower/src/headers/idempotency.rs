@@ -60,9 +60,19 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for line in
-            ["", "\"\"", "\"", "\"abc", "abc\"", "a b", "\"a\", \"b\"", "k\u{e9}", "\u{1f511}", &"k".repeat(256), "\"\t\""]
-        {
+        for line in [
+            "",
+            "\"\"",
+            "\"",
+            "\"abc",
+            "abc\"",
+            "a b",
+            "\"a\", \"b\"",
+            "k\u{e9}",
+            "\u{1f511}",
+            &"k".repeat(256),
+            "\"\t\"",
+        ] {
             assert!(key(&[line]).is_err(), "{line}");
         }
         assert!(key(&["a", "a"]).is_err());

@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn what_was_applied_is_said_back() {
-        let said = |line: &str, accepted| read(&[line]).applied(accepted).map(|value| value.to_str().unwrap().to_owned());
+        let said =
+            |line: &str, accepted| read(&[line]).applied(accepted).map(|value| value.to_str().unwrap().to_owned());
         assert_eq!(said("wait=99", false).as_deref(), Some("wait=25"));
         assert_eq!(said("wait=9, respond-async", true).as_deref(), Some("respond-async, wait=9"));
         assert_eq!(said("wait=9, respond-async", false).as_deref(), Some("wait=9"));
