@@ -12,17 +12,21 @@ pub(crate) fn cargo(args: &str) -> Command {
     command
 }
 
-/// All tests but the doc tests, by nextest where it is installed.
-pub(crate) fn tests() -> Command {
-    match nextest_is_installed() {
-        true => cargo("nextest run --locked --workspace --no-fail-fast"),
-        false => cargo("test --locked --workspace --no-fail-fast --lib --bins --tests --examples"),
-    }
+/// All tests but the doc tests, built by this profile, by nextest where it is installed.
+pub(crate) fn tests(profile: &str) -> Command {
+    let mut command = match nextest_is_installed() {
+        true => cargo("nextest run --locked --workspace --no-fail-fast --cargo-profile"),
+        false => cargo("test --locked --workspace --no-fail-fast --lib --bins --tests --examples --profile"),
+    };
+    command.arg(profile);
+    command
 }
 
 /// The doc tests, which nextest cannot run.
-pub(crate) fn doc_tests() -> Command {
-    cargo("test --locked --workspace --no-fail-fast --doc")
+pub(crate) fn doc_tests(profile: &str) -> Command {
+    let mut command = cargo("test --locked --workspace --no-fail-fast --doc --profile");
+    command.arg(profile);
+    command
 }
 
 fn nextest_is_installed() -> bool {

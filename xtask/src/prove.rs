@@ -12,8 +12,8 @@ const LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
 
 pub(crate) fn run() -> Result<(), Failed> {
     let mut steps = Steps::new(LIMIT);
-    for (name, mut command) in [("tests", tests()), ("doc tests", doc_tests())] {
-        command.arg("--release").env("ASYNCFLOW_PROVE", "1");
+    for (name, mut command) in [("tests", tests("prove")), ("doc tests", doc_tests("prove"))] {
+        command.env("ASYNCFLOW_PROVE", "1");
         steps.run(name, command)?;
     }
     steps.finish();

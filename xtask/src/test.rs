@@ -29,8 +29,8 @@ pub(crate) fn run() -> Result<(), Failed> {
     docs.env("RUSTDOCFLAGS", "-D warnings");
     steps.run("docs", docs)?;
     deny::run(&mut steps)?;
-    steps.run("tests", tests())?;
-    steps.run("doc tests", doc_tests())?;
+    steps.run("tests", tests("dev"))?;
+    steps.run("doc tests", doc_tests("dev"))?;
     steps.run("examples", cargo("build --locked --workspace --bins --examples"))?;
     steps.finish();
     Ok(())

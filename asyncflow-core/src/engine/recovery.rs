@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::node::{Node, Phase};
+use super::node::Node;
 use crate::{
     job::{JobId, Record, Stamp, State},
     state::{self, Event},
@@ -78,7 +78,7 @@ impl Node {
             if changes.is_empty() {
                 return Ok(());
             }
-            let answers = self.write(Batch { changes, ..Batch::default() }).await?;
+            let answers = self.write(&Batch { changes, ..Batch::default() }).await?;
             let mut applied = false;
             for changed in answers.changes {
                 if let Changed::Applied(record) = changed {
@@ -96,7 +96,9 @@ impl Node {
     /// Claims for idle slots, in case word of ready jobs was lost.
     async fn fill_idle(self: &Arc<Self>) {
         for line in &self.flows {
-            while self.phase() == Phase::Open && self.works(line) && self.fill(line).await {}
+            if self.works(line) {
+                self.fill(line).await;
+            }
         }
     }
 }
