@@ -1,4 +1,5 @@
 //! Endpoints that are switched off or layered, and settings that cannot be honoured.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod common;
 

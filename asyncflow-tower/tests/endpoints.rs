@@ -1,4 +1,5 @@
 //! Each endpoint, by plain calls.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What is taken as a request, and what is refused, in which order.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The flows in front of another service.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod common;
 

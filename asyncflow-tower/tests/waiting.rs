@@ -1,4 +1,5 @@
 //! `Prefer: wait`.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod common;
 

@@ -147,5 +147,7 @@ impl Refusal {
     }
 
     #[cfg(not(feature = "tracing"))]
-    fn log(&self, _: StatusCode, _: &str, _: &str) {}
+    fn log(&self, _: StatusCode, _: &str, _: &str) {
+        let _nobody_asks = &self.cause;
+    }
 }
