@@ -16,7 +16,7 @@ use pin_project_lite::pin_project;
 
 use crate::{
     answer::{Answer, Wire, problem::Refusal},
-    body::{self, Announced, BoxError, Feed, FlowBody},
+    body::{self, BoxError, Feed, FlowBody},
     endpoint::{Answering, Call, Endpoint, Layered, Mount, Place, Running},
     owner::Named,
 };
@@ -67,8 +67,7 @@ impl<B: Body> FlowFuture<B> {
         let step = match mount.owner.clone() {
             Some(hook) => Step::Owner { named: hook.name(head), then: Some(Then { endpoint, mount, place, id }) },
             None => {
-                let announced = Announced::of(&head.headers, &body);
-                Step::Endpoint(endpoint.start(Call { mount, owned: None, place, id, headers: head.headers }, announced))
+                Step::Endpoint(endpoint.start(Call { mount, owned: None, place, id, headers: head.headers }, &body))
             }
         };
         Self { body, without_body, step }
@@ -98,9 +97,8 @@ impl Then {
         let Self { endpoint, mount, place, id } = self;
         match owner {
             Ok(owner) => {
-                let announced = Announced::of(&head.headers, body);
                 let owned = Some(mount.flow.as_owner(owner));
-                endpoint.start(Call { mount, owned, place, id, headers: head.headers }, announced)
+                endpoint.start(Call { mount, owned, place, id, headers: head.headers }, body)
             }
             Err(refused) => Answering::Done(Some(Refusal::from(refused).answer(&mount.wire))),
         }

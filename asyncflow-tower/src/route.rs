@@ -44,10 +44,7 @@ impl<'a> Path<'a> {
 
 /// The first segment, and what follows its slash.
 fn cut(path: &str) -> (&str, Option<&str>) {
-    match path.bytes().position(|byte| byte == b'/') {
-        Some(at) => (&path[..at], Some(&path[at + 1..])),
-        None => (path, None),
-    }
+    path.split_once('/').map_or((path, None), |(segment, rest)| (segment, Some(rest)))
 }
 
 #[cfg(test)]

@@ -1,37 +1,30 @@
 //! The bodies of the wire, each joined from its pieces into one buffer.
 
-use std::io::Write;
+use asyncflow_core::{JobId, Mark, Progress, Record, Stamp};
 
-use asyncflow_core::{JobId, Mark, Progress, Record, Stamp, State};
-
-use super::naming::Names;
+use super::{naming::Names, time::rfc3339};
 
 /// The body of a 202.
-pub(crate) fn enqueued(names: &Names, id: JobId, created: Stamp) -> String {
-    let (mut id_text, mut time) = ([0; 36], [0; 20]);
-    [names.request_id, id.encode(&mut id_text), names.date_time, rfc3339(created, &mut time), "\"}"].concat()
+pub(crate) fn enqueued(names: &Names, id: JobId, created: Stamp) -> Vec<u8> {
+    [names.request_id, id.encode(&mut [0; 36]).as_bytes(), names.date_time, &rfc3339(created), b"\"}"].concat()
 }
 
 /// The body of a status: the members that are always there, then those that there is something to say of.
-pub(crate) fn status(names: &Names, record: &Record) -> String {
-    let (mut id, mut created, mut started, mut ended) = ([0; 36], [0; 20], [0; 20], [0; 20]);
-    let mut attempt = itoa::Buffer::new();
+pub(crate) fn status(names: &Names, record: &Record) -> Vec<u8> {
     let progress = record.progress.as_deref().map(progress);
-    let optional = |stamp: Option<Stamp>, name, buffer| match stamp {
-        Some(stamp) => [name, rfc3339(stamp, buffer), "\""],
-        None => [""; 3],
-    };
-    let [started_at, started, started_end] = optional(record.started, names.started_at, &mut started);
-    let [completed_at, completed, completed_end] = optional(record.ended, names.completed_at, &mut ended);
+    let started = record.started.map(rfc3339);
+    let ended = record.ended.map(rfc3339);
+    let [started_at, started, started_end] = optional(names.started_at, &started);
+    let [completed_at, completed, completed_end] = optional(names.completed_at, &ended);
     [
         names.request_id,
-        record.job.id.encode(&mut id),
+        record.job.id.encode(&mut [0; 36]).as_bytes(),
         names.status,
-        record.state.as_str(),
+        record.state.as_str().as_bytes(),
         names.created_at,
-        rfc3339(record.created, &mut created),
-        "\",\"progressData\":",
-        progress.as_deref().unwrap_or("null"),
+        &rfc3339(record.created),
+        b"\",\"progressData\":",
+        progress.as_deref().unwrap_or(b"null"),
         started_at,
         started,
         started_end,
@@ -39,14 +32,19 @@ pub(crate) fn status(names: &Names, record: &Record) -> String {
         completed,
         completed_end,
         names.attempt,
-        attempt.format(record.tally.attempts.saturating_add((record.state == State::Processing).into())),
-        if record.mark == Mark::Cancel { names.cancel_requested } else { "" },
-        "}",
+        itoa::Buffer::new().format(record.attempt()).as_bytes(),
+        if record.mark == Mark::Cancel { names.cancel_requested } else { b"" },
+        b"}",
     ]
     .concat()
 }
 
-fn progress(progress: &Progress) -> String {
+/// A member whose value is a time, or nothing.
+fn optional<'a>(name: &'a [u8], time: &'a Option<[u8; 20]>) -> [&'a [u8]; 3] {
+    time.as_ref().map_or([b""; 3], |time| [name, time, b"\""])
+}
+
+fn progress(progress: &Progress) -> Vec<u8> {
     let percentage = match progress.done() {
         // Up to where every whole number has a float of its own.
         Some(whole) if whole.fract() == 0.0 && whole.abs() <= 9_007_199_254_740_992.0 => (whole as i64).to_string(),
@@ -54,21 +52,21 @@ fn progress(progress: &Progress) -> String {
         None => "null".to_owned(),
     };
     let (data, extra) = progress.extra().map_or(("", ""), |extra| (",\"data\":", extra));
-    ["{\"progress\":", &string(progress.text()), ",\"percentage\":", &percentage, data, extra, "}"].concat()
+    ["{\"progress\":", &string(progress.text()), ",\"percentage\":", &percentage, data, extra, "}"].concat().into()
 }
 
 /// The body of an error.
-pub(crate) fn error(names: &Names, id: JobId, kind: &str, message: &str, trace: Option<&str>) -> String {
+pub(crate) fn error(names: &Names, id: JobId, kind: &str, message: &str, trace: Option<&str>) -> Vec<u8> {
     [
         names.job_id,
-        id.encode(&mut [0; 36]),
+        id.encode(&mut [0; 36]).as_bytes(),
         names.error_type,
-        &string(kind),
+        string(kind).as_bytes(),
         names.message,
-        &string(message),
+        string(message).as_bytes(),
         names.stack_trace,
-        &trace.map_or_else(|| "null".to_owned(), string),
-        "}}",
+        trace.map_or_else(|| "null".to_owned(), string).as_bytes(),
+        b"}}",
     ]
     .concat()
 }
@@ -78,18 +76,11 @@ pub(crate) fn string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// RFC 3339, UTC, whole seconds: always 20 characters.
-fn rfc3339(stamp: Stamp, buffer: &mut [u8; 20]) -> &str {
-    // A year has four digits (later stamps are shown as the last of them), so it fits; and it is ASCII.
-    let _ = write!(&mut buffer[..], "{stamp}");
-    std::str::from_utf8(buffer).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use asyncflow_core::{JobKey, Policy, Tally, Token};
+    use asyncflow_core::{JobKey, Policy, State, Tally, Token};
     use serde_json::{Value, json};
 
     use super::*;
@@ -116,19 +107,23 @@ mod tests {
         }
     }
 
-    fn read(text: String) -> Value {
-        serde_json::from_str(&text).unwrap()
+    fn read(body: Vec<u8>) -> Value {
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    fn text(body: Vec<u8>) -> String {
+        String::from_utf8(body).unwrap()
     }
 
     #[test]
     fn an_answer_to_a_submit_has_exactly_two_members() {
         let (id, created) = (JobId::from_u128(7), Stamp::from_micros(0));
         assert_eq!(
-            enqueued(Naming::Mixed.names(), id, created),
+            text(enqueued(Naming::Mixed.names(), id, created)),
             r#"{"RequestId":"00000000-0000-0000-0000-000000000007","DateTime":"1970-01-01T00:00:00Z"}"#
         );
         assert_eq!(
-            enqueued(Naming::CamelCase.names(), id, created),
+            text(enqueued(Naming::CamelCase.names(), id, created)),
             r#"{"requestId":"00000000-0000-0000-0000-000000000007","dateTime":"1970-01-01T00:00:00Z"}"#
         );
     }
@@ -136,7 +131,7 @@ mod tests {
     #[test]
     fn a_waiting_job_has_the_least_to_say() {
         assert_eq!(
-            status(Naming::Mixed.names(), &record()),
+            text(status(Naming::Mixed.names(), &record())),
             r#"{"RequestId":"00000000-0000-0000-0000-000000000007","Status":"Enqueued","CreatedAt":"2023-08-14T15:30:45Z","progressData":null,"Attempt":0}"#
         );
     }
@@ -172,7 +167,7 @@ mod tests {
     #[test]
     fn a_whole_percentage_is_an_integer() {
         let shown = |percentage: f64| {
-            let text = progress(&Progress::new("x").percentage(percentage));
+            let text = text(progress(&Progress::new("x").percentage(percentage)));
             assert!(serde_json::from_str::<Value>(&text).is_ok(), "{text}");
             text.split_once("percentage\":").unwrap().1.trim_end_matches('}').to_owned()
         };
@@ -183,18 +178,18 @@ mod tests {
         assert_eq!(shown(f64::NAN), "null");
         shown(f64::MAX);
         shown(f64::MIN_POSITIVE);
-        assert_eq!(progress(&Progress::new("x")), r#"{"progress":"x","percentage":null}"#);
+        assert_eq!(text(progress(&Progress::new("x"))), r#"{"progress":"x","percentage":null}"#);
     }
 
     #[test]
     fn an_error_has_exactly_its_members() {
         let id = JobId::from_u128(7);
         assert_eq!(
-            error(Naming::Mixed.names(), id, "A", "b\"", Some("c\nd")),
+            text(error(Naming::Mixed.names(), id, "A", "b\"", Some("c\nd"))),
             r#"{"JobId":"00000000-0000-0000-0000-000000000007","Error":{"Type":"A","Message":"b\"","StackTrace":"c\nd"}}"#
         );
         assert_eq!(
-            error(Naming::CamelCase.names(), id, "A", "b", None),
+            text(error(Naming::CamelCase.names(), id, "A", "b", None)),
             r#"{"jobId":"00000000-0000-0000-0000-000000000007","error":{"type":"A","message":"b","stackTrace":null}}"#
         );
     }

@@ -5,6 +5,7 @@ pub(crate) mod links;
 pub(crate) mod naming;
 pub(crate) mod problem;
 pub(crate) mod retry_after;
+mod time;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
@@ -49,12 +50,12 @@ pub(crate) fn empty(status: StatusCode) -> Answer {
 }
 
 /// JSON that no cache keeps.
-pub(crate) fn json(status: StatusCode, body: String) -> Answer {
+pub(crate) fn json(status: StatusCode, body: Vec<u8>) -> Answer {
     answer(status, Some(HeaderValue::from_static("application/json")), NO_STORE, body.into())
 }
 
 /// JSON that says what is wrong.
-pub(crate) fn problem_json(status: StatusCode, body: String) -> Answer {
+pub(crate) fn problem_json(status: StatusCode, body: Vec<u8>) -> Answer {
     answer(status, Some(HeaderValue::from_static("application/problem+json")), NO_STORE, body.into())
 }
 
@@ -98,11 +99,10 @@ fn answer(status: StatusCode, content_type: Option<HeaderValue>, caching: Header
 }
 
 /// Says which preferences the answer honours, where there are any.
-pub(crate) fn applied(mut answer: Answer, prefer: Prefer) -> Answer {
+pub(crate) fn say_applied(answer: &mut Answer, prefer: Prefer) {
     if let Some(applied) = prefer.applied(answer.status() == StatusCode::ACCEPTED) {
         answer.headers_mut().insert(PREFERENCE_APPLIED, applied);
     }
-    answer
 }
 
 /// A header value of a text that is visible ASCII by what it is made of: names of flows, ids, numbers and checked settings.

@@ -124,7 +124,7 @@ impl Refusal {
             "\"}",
         ]
         .concat();
-        let mut answer = problem_json(status, body);
+        let mut answer = problem_json(status, body.into());
         if let Some(header) = self.header {
             answer.headers_mut().insert(header.0, header.1);
         }

@@ -65,9 +65,9 @@ impl From<Bytes> for FlowBody {
     }
 }
 
-impl From<String> for FlowBody {
-    fn from(text: String) -> Self {
-        Bytes::from(text).into()
+impl From<Vec<u8>> for FlowBody {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
     }
 }
 
@@ -122,16 +122,16 @@ mod tests {
 
     #[tokio::test]
     async fn its_length_is_known_and_its_bytes_are_given_back() {
-        let body = FlowBody::from("abc".to_owned());
+        let body = FlowBody::from(b"abc".to_vec());
         assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(3), false));
         assert_eq!(body.into_bytes().unwrap(), "abc");
         assert!(FlowBody::default().is_end_stream());
-        assert_eq!(FlowBody::from("abc".to_owned()).collect().await.unwrap().to_bytes(), "abc");
+        assert_eq!(FlowBody::from(b"abc".to_vec()).collect().await.unwrap().to_bytes(), "abc");
     }
 
     #[tokio::test]
     async fn a_layers_body_passes_through() {
-        let kept = FlowBody::foreign(FlowBody::from("abc".to_owned()));
+        let kept = FlowBody::foreign(FlowBody::from(b"abc".to_vec()));
         assert_eq!(kept.into_bytes().unwrap(), "abc");
         let foreign = FlowBody::foreign(Full::new(std::collections::VecDeque::from(b"abc".to_vec())));
         assert_eq!(foreign.size_hint().exact(), Some(3));

@@ -21,9 +21,9 @@ use http_body::Body;
 use super::{Answering, Call, Running, result};
 use crate::{
     answer::{
-        self, Answer, applied, json,
+        self, Answer, json,
         problem::{Problem, Refusal},
-        retry_after,
+        retry_after, say_applied,
     },
     body::{Announced, BoxError, Collected, TooLarge},
     headers::{
@@ -44,8 +44,8 @@ pub(crate) struct Receive {
 }
 
 /// Refuses what the head alone shows to be wrong.
-pub(super) fn start(call: Call, announced: Announced) -> Answering {
-    match check(&call, announced) {
+pub(super) fn start(call: Call, body: &impl Body) -> Answering {
+    match check(&call, Announced::of(&call.headers, body)) {
         Ok((media, key)) => {
             let body = Collected::new(call.flow().options().max_request);
             Answering::Receive(Some(Receive { call, media, key, body, room: None, reserved: 0 }))
@@ -162,8 +162,10 @@ async fn submit(
     let submitted = call.flow().submit(request, options).await.map_err(|error| refusal(call, error, json))?;
     let prefer = call.prefer();
     if let Some(patience) = prefer.patience() {
-        if let Some(answer) = result_in_time(call, submitted.id, patience).await {
-            return Ok(applied(answer, prefer));
+        // In a box, as most never wait.
+        if let Some(mut answer) = Box::pin(result_in_time(call, submitted.id, patience)).await {
+            say_applied(&mut answer, prefer);
+            return Ok(answer);
         }
     }
     let links = call.links(submitted.id);
@@ -175,7 +177,8 @@ async fn submit(
     // A new job needs no look at the clock.
     let aged = submitted.existed || prefer.patience().is_some();
     headers.insert(RETRY_AFTER, if aged { retry_after::of(submitted.created) } else { retry_after::SOON });
-    Ok(applied(answer, prefer))
+    say_applied(&mut answer, prefer);
+    Ok(answer)
 }
 
 /// The result as its own endpoint would show it, if the job succeeds in time. It is accepted by now, so whatever else happens is for later.

@@ -22,7 +22,7 @@ use http_body::Body;
 
 use crate::{
     answer::{Answer, Wire, links::Links, problem::Refusal},
-    body::{Announced, BoxError},
+    body::BoxError,
     headers::prefer::Prefer,
     owner::AnyOwnerHook,
 };
@@ -95,7 +95,7 @@ impl Endpoint {
     }
 
     /// Begins to answer a call.
-    pub(crate) fn start(self, call: Call, announced: Announced) -> Answering {
+    pub(crate) fn start(self, call: Call, body: &impl Body) -> Answering {
         macro_rules! run {
             ($endpoint:ident) => {
                 Answering::Run(Box::pin(async move {
@@ -105,7 +105,7 @@ impl Endpoint {
             };
         }
         match self {
-            Self::Enqueue => enqueue::start(call, announced),
+            Self::Enqueue => enqueue::start(call, body),
             Self::Status => run!(status),
             Self::Result => run!(result),
             Self::Error => run!(error),

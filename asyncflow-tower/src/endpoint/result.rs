@@ -12,9 +12,9 @@ use http::{
 use super::Call;
 use crate::{
     answer::{
-        self, Answer, applied, empty,
+        self, Answer, empty,
         problem::{Problem, Refusal},
-        result_not_modified, retry_after,
+        result_not_modified, retry_after, say_applied,
     },
     headers::etag,
 };
@@ -22,11 +22,12 @@ use crate::{
 pub(super) async fn answer(call: &Call) -> Result<Answer, Refusal> {
     let (flow, id, prefer) = (call.flow(), call.job()?, call.prefer());
     let record = match prefer.patience() {
-        Some(patience) => flow.wait(id, Until::Ended, patience).await?,
+        // In a box, as most never wait.
+        Some(patience) => Box::pin(flow.wait(id, Until::Ended, patience)).await?,
         None => flow.get(id).await?,
     };
     let record = record.ok_or_else(Refusal::not_found)?;
-    let answer = match record.state {
+    let mut answer = match record.state {
         State::Succeeded if etag::is_known(&call.headers, record.version) => {
             result_not_modified(etag::tag(record.version))
         }
@@ -40,7 +41,8 @@ pub(super) async fn answer(call: &Call) -> Result<Answer, Refusal> {
         }
         State::Scheduled | State::Enqueued | State::Processing => pending(call, &record),
     };
-    Ok(applied(answer, prefer))
+    say_applied(&mut answer, prefer);
+    Ok(answer)
 }
 
 /// The result of the job of this record.

@@ -8,7 +8,7 @@ use http::{
 
 use super::Call;
 use crate::{
-    answer::{Answer, applied, json, problem::Refusal, retry_after, status_not_modified},
+    answer::{Answer, json, problem::Refusal, retry_after, say_applied, status_not_modified},
     headers::etag,
 };
 
@@ -20,12 +20,14 @@ pub(super) async fn answer(call: &Call) -> Result<Answer, Refusal> {
     // Whoever knows another version than this one is told at once.
     let until = if conditional { known.then_some(Until::Changed(record.version)) } else { Some(Until::Ended) };
     if let (Some(patience), Some(until), false) = (prefer.patience(), until, record.state.is_ended()) {
-        record = flow.wait(id, until, patience).await?.ok_or_else(Refusal::not_found)?;
+        // In a box, as most never wait.
+        record = Box::pin(flow.wait(id, until, patience)).await?.ok_or_else(Refusal::not_found)?;
         known = known && etag::is_known(&call.headers, record.version);
     }
-    let answer =
+    let mut answer =
         if known { status_not_modified(etag::tag(record.version)) } else { shown(call, StatusCode::OK, &record) };
-    Ok(applied(answer, prefer))
+    say_applied(&mut answer, prefer);
+    Ok(answer)
 }
 
 /// What is shown of a record, with the headers that go with it.

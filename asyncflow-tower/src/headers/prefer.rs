@@ -21,6 +21,10 @@ impl Prefer {
     /// Reads what a request prefers; nobody waits for longer than `cap` seconds.
     pub(crate) fn read(headers: &HeaderMap, cap: u32) -> Self {
         let mut prefer = Self::default();
+        // Nearly all have none.
+        if !headers.contains_key(PREFER) {
+            return prefer;
+        }
         for line in headers.get_all(PREFER) {
             for element in list::elements(line.as_bytes(), b',') {
                 prefer.add(element, cap);
