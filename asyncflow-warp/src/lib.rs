@@ -1,1 +1,1 @@
-//! Mounts AsyncFlow's endpoints into warp.
+//! Mounts AsyncFlow's endpoints into [warp].

@@ -1,0 +1,6 @@
+//! http
+mod exchange;
+mod request;
+mod rules;
+mod transcript;
+mod wire;
