@@ -35,7 +35,7 @@ pub enum Event {
         /// Why.
         error: JobError,
         /// What the handler asks for.
-        again: Again,
+        wish: Wish,
         /// A random number from 0 to 1, for the retry policy's jitter.
         chance: f64,
     },
@@ -60,7 +60,7 @@ pub enum Event {
 
 /// What a failed handler asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
+pub enum Wish {
     /// What the flow's retry policy says.
     Policy,
     /// Another attempt after this long, while the flow's retry policy allows further ones (or has none, then as often as snoozes).
@@ -201,7 +201,7 @@ fn by_worker(record: &Record, event: Event) -> Result<(Guard, Patch), Refusal> {
         }
         Event::Succeeded(_) if record.mark == Mark::Forget => stop(record, ran),
         Event::Succeeded(result) => end(record, State::Succeeded, ran, Parts::Result(result)),
-        Event::Failed { error, again, chance } => failed(record, ran, error, again, chance),
+        Event::Failed { error, wish, chance } => failed(record, ran, error, wish, chance),
         Event::Snoozed(_) | Event::Drained if marked => stop(record, ran),
         Event::Snoozed(delay) => snoozed(record, delay),
         Event::Drained => again(record, record.tally),
@@ -212,19 +212,19 @@ fn by_worker(record: &Record, event: Event) -> Result<(Guard, Patch), Refusal> {
     Ok((Guard::Holder { token, knows }, patch))
 }
 
-fn failed(record: &Record, ran: Tally, error: JobError, again: Again, chance: f64) -> Patch {
+fn failed(record: &Record, ran: Tally, error: JobError, wish: Wish, chance: f64) -> Patch {
     let tally = Tally { failures: ran.failures.saturating_add(1), ..ran };
     if record.mark > Mark::None {
         return stop(record, tally);
     }
     let by_policy = record.policy.retry.after(tally.failures, chance);
-    let delay = match again {
-        Again::Never => None,
-        Again::Policy => by_policy,
-        Again::After(delay) if record.policy.retry == crate::policy::Retry::Never => {
+    let delay = match wish {
+        Wish::Never => None,
+        Wish::Policy => by_policy,
+        Wish::After(delay) if record.policy.retry == crate::policy::Retry::Never => {
             (tally.failures <= u32::from(record.policy.max_snoozes)).then_some(delay)
         }
-        Again::After(delay) => by_policy.map(|_| delay),
+        Wish::After(delay) => by_policy.map(|_| delay),
     };
     match delay {
         Some(delay) => put_off(record, tally, delay),

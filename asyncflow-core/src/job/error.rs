@@ -53,6 +53,14 @@ impl JobError {
         Self { causes: causes.map(ToString::to_string).collect(), ..Self::new(kind, error.to_string()) }
     }
 
+    /// The error that a failed job's outcome holds.
+    ///
+    /// # Errors
+    /// The part holds something else.
+    pub fn from_part(outcome: &crate::store::Part) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(&outcome.bytes)
+    }
+
     /// The error and the chain of its causes, one a line; never empty.
     pub fn trace(&self) -> String {
         let mut trace = format!("{}: {}", self.kind, self.message);

@@ -124,3 +124,10 @@ pub struct Record {
     /// What any node needs to know to look after it.
     pub policy: Arc<Policy>,
 }
+
+impl Record {
+    /// The attempt that runs, or how many have ended.
+    pub fn attempt(&self) -> u32 {
+        self.tally.attempts.saturating_add((self.state == State::Processing).into())
+    }
+}

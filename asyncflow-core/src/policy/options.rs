@@ -160,7 +160,7 @@ impl FlowOptions {
     /// The first option that cannot be honoured, with what to say instead.
     pub fn check(&self) -> Result<(), InvalidOptions> {
         let longest = duration::LONGEST;
-        let wrong = |option, why: String| Err(InvalidOptions { option, why });
+        let wrong = |option, why| Err(InvalidOptions::new(option, why));
         if let Err(why) = self.retry.check() {
             return wrong("retry", why);
         }
@@ -218,6 +218,10 @@ pub struct InvalidOptions {
 }
 
 impl InvalidOptions {
+    pub(crate) fn new(option: &'static str, why: String) -> Self {
+        Self { option, why }
+    }
+
     /// The option's name.
     pub fn option(&self) -> &'static str {
         self.option

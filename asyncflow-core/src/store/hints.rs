@@ -23,13 +23,15 @@ pub struct Hint {
     pub ready: HashSet<Arc<str>>,
     /// Jobs that readers may see changed.
     pub changed: HashSet<JobKey>,
+    /// Jobs that were asked to stop while they run.
+    pub marked: HashSet<JobKey>,
     /// Anything may have changed.
     pub anything: bool,
 }
 
 impl Hint {
     fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.changed.is_empty() && !self.anything
+        self.ready.is_empty() && self.changed.is_empty() && self.marked.is_empty() && !self.anything
     }
 }
 
@@ -93,16 +95,13 @@ impl Hints {
     /// Readers may see a job changed.
     pub fn changed(&self, job: &JobKey) {
         if self.readers.load(Ordering::SeqCst) > 0 {
-            self.tell(|news| {
-                if news.changed.len() >= MOST_JOBS {
-                    news.changed.clear();
-                    news.anything = true;
-                }
-                if !news.anything {
-                    news.changed.insert(job.clone());
-                }
-            });
+            self.tell(|news| add(news, job, |news| &mut news.changed));
         }
+    }
+
+    /// A job was asked to stop while it runs: told to everybody, since whoever runs it wants to know.
+    pub fn marked(&self, job: &JobKey) {
+        self.tell(|news| add(news, job, |news| &mut news.marked));
     }
 
     /// Anything may have changed: other processes wrote.
@@ -118,6 +117,17 @@ impl Hints {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Subscriber>>> {
         self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Adds a job to news of one kind; where there is too much, anything may have changed.
+fn add(news: &mut Hint, job: &JobKey, kind: impl Fn(&mut Hint) -> &mut HashSet<JobKey>) {
+    if kind(news).len() >= MOST_JOBS {
+        kind(news).clear();
+        news.anything = true;
+    }
+    if !news.anything {
+        kind(news).insert(job.clone());
     }
 }
 

@@ -16,7 +16,7 @@ pub use error::StoreError;
 pub use hints::{Hint, HintStream, Hints};
 pub use memory::MemoryStore;
 pub use part::{ContentType, Part, PartName};
-pub use patch::{Due, Guard, Parts, Patch};
+pub use patch::{Due, Guard, Parts, Patch, YOUNGEST_PURGED};
 
 use crate::job::{JobKey, Record, State};
 
@@ -79,6 +79,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Why it can't.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// The most bytes that a part may have.
+    fn largest_part(&self) -> usize;
 
     /// News of changes, whoever makes them, from now on; any of it may be lost.
     fn hints(&self) -> HintStream;

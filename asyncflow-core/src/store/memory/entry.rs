@@ -28,6 +28,10 @@ impl Entry {
         Self { record, request: Some(own(request)), outcome: None, queue, bucket: u64::MAX }
     }
 
+    pub(super) fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+
     pub(super) fn part(&self, name: PartName) -> Option<&Part> {
         match name {
             PartName::Request => self.request.as_ref(),

@@ -84,11 +84,18 @@ impl Store for MemoryStore {
     async fn write(&self, batch: Batch) -> Result<Answers, StoreError> {
         let inner = &*self.inner;
         let now = inner.clock.now();
-        Ok(Answers {
-            inserts: batch.inserts.into_iter().map(|insert| inner.insert(insert, now)).collect(),
-            changes: batch.changes.into_iter().map(|change| inner.change(change, now)).collect(),
+        // Flows that have something ready which they had not before.
+        let mut fresh = Vec::new();
+        let answers = Answers {
+            inserts: batch.inserts.into_iter().map(|insert| inner.insert(insert, now, &mut fresh)).collect(),
+            changes: batch.changes.into_iter().map(|change| inner.change(change, now, &mut fresh)).collect(),
             claims: batch.claims.into_iter().map(|claim| inner.claim(claim, now)).collect(),
-        })
+        };
+        // What was claimed at once is no news.
+        for queue in fresh.iter().filter(|queue| queue.has_ready()) {
+            inner.hints.ready(queue.flow());
+        }
+        Ok(answers)
     }
 
     async fn get(&self, jobs: &[JobKey]) -> Result<Vec<Option<Record>>, StoreError> {
@@ -139,6 +146,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn largest_part(&self) -> usize {
+        usize::MAX
+    }
+
     fn hints(&self) -> HintStream {
         self.inner.hints.subscribe()
     }
@@ -168,13 +179,13 @@ impl Inner {
         queue
     }
 
-    fn insert(&self, mut insert: Insert, now: Stamp) -> Inserted {
-        let Some(idempotency) = insert.idempotency.take() else { return self.insert_job(insert, now) };
+    fn insert(&self, mut insert: Insert, now: Stamp, fresh: &mut Vec<Arc<Queue>>) -> Inserted {
+        let Some(idempotency) = insert.idempotency.take() else { return self.insert_job(insert, now, fresh) };
         let (flow, owner, id) = (insert.job.flow.clone(), insert.owner.clone(), insert.job.id);
-        self.keys.first(flow, owner, idempotency, id, now, || self.insert_job(insert, now))
+        self.keys.first(flow, owner, idempotency, id, now, || self.insert_job(insert, now, fresh))
     }
 
-    fn insert_job(&self, insert: Insert, now: Stamp) -> Inserted {
+    fn insert_job(&self, insert: Insert, now: Stamp, fresh: &mut Vec<Arc<Queue>>) -> Inserted {
         let queue = self.queue(&insert.job.flow);
         let mut shard = self.shard(insert.job.id);
         if let Some(existing) = shard.any(insert.job.id) {
@@ -186,20 +197,18 @@ impl Inner {
         }
         let ready = record.state == State::Enqueued;
         shard.insert(Entry::new(record, insert.request, queue.clone()), now);
-        drop(shard);
-        if ready {
-            self.hints.ready(queue.flow());
-        }
+        fresh.extend(ready.then_some(queue));
         Inserted::Created { created: now }
     }
 
-    fn change(&self, change: Change, now: Stamp) -> Changed {
+    fn change(&self, change: Change, now: Stamp, fresh: &mut Vec<Arc<Queue>>) -> Changed {
         let mut shard = self.shard(change.job.id);
         let Some(entry) = shard.get(&change.job) else { return Changed::Missing };
         if !change.guard.admits(&entry.record, now) {
             return Changed::Refused(entry.record.clone());
         }
-        let (quiet, ready) = (change.patch.quiet, change.patch.to == Some(State::Enqueued));
+        let (quiet, marks) = (change.patch.quiet, change.patch.mark.is_some());
+        let queue = (change.patch.to == Some(State::Enqueued)).then(|| entry.queue().clone());
         let record = if change.patch.purge {
             shard.remove(change.job.id)
         } else {
@@ -209,9 +218,10 @@ impl Inner {
         if !quiet {
             self.hints.changed(&change.job);
         }
-        if ready {
-            self.hints.ready(&change.job.flow);
+        if marks {
+            self.hints.marked(&change.job);
         }
+        fresh.extend(queue);
         record.map_or(Changed::Missing, Changed::Applied)
     }
 

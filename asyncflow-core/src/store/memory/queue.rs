@@ -77,6 +77,10 @@ impl Queue {
         self.lines().ready.insert((rank, id), version);
     }
 
+    pub(super) fn has_ready(&self) -> bool {
+        !self.lines().ready.is_empty()
+    }
+
     /// The jobs that are held under a token.
     pub(super) fn held(&self, token: Token) -> Vec<JobId> {
         let (first, last) = (JobId::from_u128(0), JobId::from_u128(u128::MAX));

@@ -38,15 +38,16 @@ impl Wheel {
             let Some(ids) = self.buckets.get_mut(&at) else { break };
             ids.retain(|id| {
                 let Some(entry) = jobs.get(id).filter(|entry| entry.bucket == at) else { return false };
-                if bucket(entry.record.due) > at {
-                    later.push(*id);
-                    return false;
+                if entry.record.due <= now {
+                    if left > 0 {
+                        left -= 1;
+                        found(entry);
+                    }
+                    return true;
                 }
-                if left > 0 && entry.record.due <= now {
-                    left -= 1;
-                    found(entry);
-                }
-                true
+                let moved = bucket(entry.record.due) > at;
+                later.extend(moved.then_some(*id));
+                !moved
             });
             if ids.is_empty() {
                 self.buckets.remove(&at);

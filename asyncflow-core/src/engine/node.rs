@@ -1,0 +1,237 @@
+//! What the parts of one engine share: its store, its flows, its time.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, sync::Notify, time::Instant};
+
+use super::{Role, alarm::Alarm, waiting::Waiting};
+use crate::{
+    chance::Chance,
+    clock::Clock,
+    executor::Executor,
+    flow::{AnyFlow, Wrap},
+    job::JobKey,
+    policy::{FlowOptions, Policy},
+    store::{Answers, Batch, Claim, Pick, Store, StoreError},
+    worker::{Crew, Reporter, Slots},
+};
+
+/// How long a handler has to end once its node goes: a drain's patience was over by then.
+pub(crate) const LAST_GRACE: Duration = Duration::from_secs(1);
+
+pub(crate) struct Node {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) chance: Chance,
+    pub(crate) runtime: Handle,
+    pub(crate) timing: Timing,
+    pub(crate) role: Role,
+    pub(crate) wraps: Vec<Arc<dyn Wrap>>,
+    pub(crate) flows: Vec<Arc<Line>>,
+    /// The jobs that it runs.
+    pub(crate) crew: Crew,
+    pub(crate) reporter: Arc<Reporter>,
+    pub(crate) waiting: Waiting,
+    pub(crate) alarm: Alarm,
+    /// Word of ready jobs, for whoever fills free slots.
+    pub(crate) word: Notify,
+    pub(super) phase: AtomicU8,
+    pub(super) phases: Notify,
+}
+
+/// How far a node is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// It takes and runs jobs.
+    Open,
+    /// It takes nothing new, and finishes what it runs.
+    Draining,
+    /// It hands back what it still gets.
+    Closed,
+}
+
+/// The times by which a node lives. One setting scales them: [`EngineBuilder::lease`](crate::EngineBuilder::lease).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timing {
+    /// How long a worker holds a job without a heartbeat.
+    pub lease: Duration,
+    /// How often it renews what it holds.
+    pub heartbeat: Duration,
+    /// How long a call of the store may take.
+    pub call: Duration,
+    /// How long a handler may ignore that it should stop.
+    pub grace: Duration,
+    /// How often the node looks for what is due, for ready jobs, and for what its readers wait for.
+    pub tick: Duration,
+}
+
+impl Timing {
+    /// The times that go with this lease: a sixth of it for heartbeat and call, a third for grace; a tick a second, or each heartbeat.
+    pub(crate) fn of(lease: Duration) -> Self {
+        let sixth = lease / 6;
+        Self { lease, heartbeat: sixth, call: sixth, grace: lease / 3, tick: sixth.min(Duration::from_secs(1)) }
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self::of(Duration::from_secs(30))
+    }
+}
+
+/// One flow on this node.
+pub(crate) struct Line {
+    pub(crate) name: Arc<str>,
+    pub(crate) flow: Arc<dyn AnyFlow>,
+    pub(crate) options: FlowOptions,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) versions: Arc<[u16]>,
+    pub(crate) slots: Slots,
+    /// Bytes of requests being received and worked on.
+    pub(crate) bytes: AtomicUsize,
+    /// There may be ready jobs that no slot was free for.
+    pub(crate) backlog: AtomicBool,
+}
+
+impl Node {
+    pub(crate) fn line(&self, name: &str) -> Option<&Arc<Line>> {
+        self.flows.iter().find(|line| *line.name == *name)
+    }
+
+    /// Whether jobs of this flow run here.
+    pub(crate) fn works(&self, line: &Line) -> bool {
+        self.role != Role::Serve && line.flow.runs()
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::SeqCst) {
+            0 => Phase::Open,
+            1 => Phase::Draining,
+            _ => Phase::Closed,
+        }
+    }
+
+    /// Goes on to a later phase; says whether it was in an earlier one.
+    pub(crate) fn advance(&self, phase: Phase) -> bool {
+        let earlier = self.phase.fetch_max(phase as u8, Ordering::SeqCst) < phase as u8;
+        if earlier {
+            self.phases.notify_waiters();
+        }
+        earlier
+    }
+
+    /// Waits until the node is in this phase or a later one.
+    pub(crate) async fn reached(&self, phase: Phase) {
+        while self.phase() < phase {
+            let mut notified = pin!(self.phases.notified());
+            notified.as_mut().enable();
+            if self.phase() < phase {
+                notified.await;
+            }
+        }
+    }
+
+    /// There may be ready jobs of a flow that no slot was free for: whoever fills free slots hears of it if one is free by now.
+    pub(crate) fn backlog(&self, line: &Line) {
+        line.backlog.store(true, Ordering::SeqCst);
+        if line.slots.free() > 0 {
+            self.word.notify_one();
+        }
+    }
+
+    /// A claim of ready jobs of a flow, under a new token.
+    pub(crate) fn claim(&self, line: &Line, jobs: usize) -> Claim {
+        let bytes = line.options.max_bytes.saturating_sub(line.bytes.load(Ordering::Relaxed));
+        let pick = Pick::Next { flow: line.name.clone(), versions: line.versions.clone(), jobs, bytes };
+        self.claim_by(pick)
+    }
+
+    /// A claim of this job, under a new token.
+    pub(crate) fn claim_job(&self, job: JobKey) -> Claim {
+        self.claim_by(Pick::Job(job))
+    }
+
+    fn claim_by(&self, pick: Pick) -> Claim {
+        Claim { pick, token: self.chance.token(), patch: crate::state::claim(self.timing.lease) }
+    }
+
+    /// Asks the store, for as long as a call may take. The future may be polled on any thread.
+    ///
+    /// Dropped or out of time, a write may or may not have been applied.
+    pub(crate) async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let mut call = pin!(call);
+        // Embedded stores answer at once: no timer for them.
+        if let Poll::Ready(answer) = self.poll_once(call.as_mut()).await {
+            return answer;
+        }
+        let patience = self.on_runtime(|| tokio::time::sleep(self.timing.call));
+        tokio::select! {
+            biased;
+            answer = call => answer,
+            () = patience => Err(StoreError::unavailable(format_args!("no answer within {:?}", self.timing.call))),
+        }
+    }
+
+    /// Writes, for as long as a call may take.
+    pub(crate) async fn write(&self, batch: Batch) -> Result<Answers, StoreError> {
+        self.call(self.store.write(batch)).await
+    }
+
+    /// Runs a future to its end even if whoever waits for it goes away. `None`: the runtime is shutting down.
+    pub(crate) async fn uninterrupted<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let mut future = Box::pin(future);
+        match self.poll_once(future.as_mut()).await {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => self.runtime.spawn(future).await.ok(),
+        }
+    }
+
+    async fn poll_once<F: Future>(&self, mut future: Pin<&mut F>) -> Poll<F::Output> {
+        std::future::poll_fn(|context| Poll::Ready(self.on_runtime(|| future.as_mut().poll(context)))).await
+    }
+
+    /// Waits for a tick.
+    pub(crate) async fn pause(&self) {
+        self.on_runtime(|| tokio::time::sleep(self.timing.tick)).await;
+    }
+
+    /// Within the engine's runtime, whichever thread this is: timers and tasks find it.
+    pub(crate) fn on_runtime<T>(&self, f: impl FnOnce() -> T) -> T {
+        let _within = self.runtime.enter();
+        f()
+    }
+
+    /// The end of a lease that is asked for now.
+    pub(crate) fn lease_end(&self) -> Instant {
+        Instant::now() + self.timing.lease
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flows: Vec<_> = self.flows.iter().map(|line| &line.name).collect();
+        f.debug_struct("Node")
+            .field("flows", &flows)
+            .field("store", &self.store)
+            .field("executor", &self.executor)
+            .field("role", &self.role)
+            .field("phase", &self.phase())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,102 @@
+//! What a node does once a second, and sooner where it knows that something is due: it looks after what is due, whoever's it is, fills
+//! idle slots, and sweeps what its readers wait for.
+
+use std::{collections::HashMap, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::node::{Node, Phase};
+use crate::{
+    job::{JobId, Record, Stamp, State},
+    state::{self, Event},
+    store::{Batch, Change, Changed, StoreError},
+    trace,
+};
+
+/// Records that are looked after at a time.
+const PAGE: usize = 256;
+
+/// Looks after the store for as long as the node lives.
+pub(super) async fn look_after(node: Arc<Node>) {
+    let mut looks = Looks::default();
+    let mut tick = Instant::now();
+    loop {
+        if let Err(error) = node.recover(&mut looks).await {
+            trace::warning!(error = %error, "what is due could not be looked after");
+        }
+        if tick <= Instant::now() {
+            // Nodes that started together must not knock together.
+            tick = Instant::now() + node.timing.tick.mul_f64(0.9 + 0.2 * node.chance.share());
+            node.fill_idle().await;
+            if let Err(error) = node.sweep().await {
+                trace::debug!(error = %error, "readers' jobs could not be swept");
+            }
+        }
+        node.alarm.wait_until(tick).await;
+    }
+}
+
+/// Expired leases, and when they were seen first. One is taken for lost only when the same lease is seen expired twice, a heartbeat
+/// apart by this node's own clock: a clock that jumps, or a store that was away, must not cost healthy work.
+#[derive(Default)]
+struct Looks(HashMap<JobId, (Stamp, Instant)>);
+
+impl Looks {
+    /// Whether this lease was seen expired at least `apart` ago.
+    fn again(&mut self, record: &Record, apart: std::time::Duration, now: Instant) -> bool {
+        let (due, first) = self.0.entry(record.job.id).or_insert((record.due, now));
+        if *due != record.due {
+            (*due, *first) = (record.due, now);
+        }
+        now.duration_since(*first) >= apart
+    }
+}
+
+impl Node {
+    async fn recover(&self, looks: &mut Looks) -> Result<(), StoreError> {
+        loop {
+            // Leases that were seen once stand first until they are seen again: what is behind them is looked after all the same.
+            let limit = PAGE + looks.0.len();
+            let due = self.call(self.store.due(limit)).await?;
+            let full = due.len() == limit;
+            let now = Instant::now();
+            let mut seen = Looks::default();
+            let mut changes = Vec::new();
+            for record in due {
+                if record.state == State::Processing && !looks.again(&record, self.timing.heartbeat, now) {
+                    if let Some(look) = looks.0.get(&record.job.id) {
+                        seen.0.insert(record.job.id, *look);
+                    }
+                    continue;
+                }
+                if let Ok((guard, patch)) = state::decide(&record, Event::Due) {
+                    changes.push(Change { job: record.job, guard, patch });
+                }
+            }
+            // A lease that is no longer due is forgotten.
+            *looks = seen;
+            if changes.is_empty() {
+                return Ok(());
+            }
+            let answers = self.write(Batch { changes, ..Batch::default() }).await?;
+            let mut applied = false;
+            for changed in answers.changes {
+                if let Changed::Applied(record) = changed {
+                    applied = true;
+                    self.follow(&record, None);
+                }
+            }
+            // Where nothing could be changed, the rest is left to the next look: a loop without an end would be worse.
+            if !full || !applied {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Claims for idle slots, in case word of ready jobs was lost.
+    async fn fill_idle(self: &Arc<Self>) {
+        for line in &self.flows {
+            while self.phase() == Phase::Open && self.works(line) && self.fill(line).await {}
+        }
+    }
+}

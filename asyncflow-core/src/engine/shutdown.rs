@@ -1,0 +1,47 @@
+//! How a node goes.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+
+use super::node::{LAST_GRACE, Node, Phase};
+use crate::{flow::Stop, trace};
+
+/// How a drain went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Jobs that ran when the drain began and ended in time.
+    pub finished: usize,
+    /// Jobs that were told to stop, and went back to wait for another node (or ended just then).
+    pub handed_over: usize,
+    /// Jobs whose body could not be dropped, or whose end could not be written: their leases end by themselves.
+    pub cut_off: usize,
+}
+
+pub(super) async fn shutdown(node: &Arc<Node>, patience: Duration) -> ShutdownReport {
+    node.advance(Phase::Draining);
+    node.waiting.wake_all();
+    let at_first = node.crew.taken();
+    let in_time = node.on_runtime(|| timeout(patience, node.crew.idle())).await;
+    let left = node.crew.taken();
+    if in_time.is_err() {
+        for running in node.crew.all() {
+            running.tell(Stop::Drained);
+        }
+        // Long enough for handlers to be dropped and their jobs to be handed back, if the store answers.
+        let last = LAST_GRACE.min(node.timing.grace) + node.timing.call;
+        let _ = node.on_runtime(|| timeout(last, node.crew.idle())).await;
+    }
+    let cut_off = node.crew.taken();
+    node.advance(Phase::Closed);
+    let report =
+        ShutdownReport { finished: at_first.saturating_sub(left), handed_over: left.saturating_sub(cut_off), cut_off };
+    trace::debug!(
+        finished = report.finished,
+        handed_over = report.handed_over,
+        cut_off = report.cut_off,
+        "the node has drained"
+    );
+    report
+}

@@ -1,0 +1,393 @@
+//! How a job comes in: decided, inserted, and started at once where there is room.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+use tokio::time::Instant;
+
+use super::{
+    flow_ref::Receiving,
+    node::{Line, Node, Phase},
+};
+use crate::{
+    flow::{DecodeError, Decoded},
+    job::{JobId, JobKey, Stamp, State},
+    state,
+    store::{Batch, Claimed, Idempotency, Insert, Inserted, Part, Room, StoreError},
+    worker::{Pause, Slot},
+};
+
+/// How long an idempotency key is remembered unless set.
+const KEEP: Duration = Duration::from_secs(24 * 3600);
+/// The longest that an insert is tried again: well below the youngest age at which a record may be purged.
+const MOST_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How a job is to be run, beyond its flow's options.
+///
+/// ```
+/// # use asyncflow_core::{IdempotencyKey, SubmitOptions}; use std::time::Duration;
+/// let options = SubmitOptions::new().run_in(Duration::from_secs(60)).priority(5).idempotency_key(IdempotencyKey::new("order-17")?);
+/// # Ok::<(), asyncflow_core::InvalidKey>(())
+/// ```
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct SubmitOptions {
+    pub(super) run_in: Option<Duration>,
+    pub(super) run_at: Option<SystemTime>,
+    pub(super) priority: Option<i8>,
+    pub(super) key: Option<IdempotencyKey>,
+    pub(super) owner: Option<Arc<str>>,
+    pub(super) receiving: Option<Receiving>,
+}
+
+impl SubmitOptions {
+    /// Nothing special.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The job becomes ready after this long.
+    pub fn run_in(mut self, delay: Duration) -> Self {
+        (self.run_in, self.run_at) = (Some(delay), None);
+        self
+    }
+
+    /// The job becomes ready at this time by the engine's clock; at once where that is past.
+    pub fn run_at(mut self, at: SystemTime) -> Self {
+        (self.run_in, self.run_at) = (None, Some(at));
+        self
+    }
+
+    /// −10 to 10, higher is sooner; the flow's priority unless set.
+    pub fn priority(mut self, priority: i8) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// Submitted again under the same key, the same job is answered.
+    pub fn idempotency_key(mut self, key: IdempotencyKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Whose job it is. A [`FlowRef`](super::FlowRef) seen as an owner's sets it itself.
+    pub fn owner(mut self, owner: impl Into<Arc<str>>) -> Self {
+        self.owner = Some(owner.into());
+        self
+    }
+
+    /// The room that was taken to receive the request: given back when it is stored.
+    pub fn receiving(mut self, receiving: Receiving) -> Self {
+        self.receiving = Some(receiving);
+        self
+    }
+}
+
+/// What makes a repeated submit the same job: 1 to 255 visible ASCII characters, in one name space for each flow and owner (all who have
+/// no owner share one).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    key: Arc<str>,
+    keep: Duration,
+}
+
+impl IdempotencyKey {
+    /// A key that is remembered for 24 hours from its first use, also beyond its job's deletion.
+    ///
+    /// # Errors
+    /// It is empty, longer than 255 characters, or has others than visible ASCII ones.
+    pub fn new(key: &str) -> Result<Self, InvalidKey> {
+        let fits = (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| Self { key: key.into(), keep: KEEP }).ok_or(InvalidKey)
+    }
+
+    /// Sets how long it is remembered from its first use; ten years at most.
+    pub fn keep(mut self, keep: Duration) -> Self {
+        self.keep = keep.min(Duration::from_secs(10 * 365 * 24 * 3600));
+        self
+    }
+}
+
+/// A text that is no idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidKey;
+
+impl fmt::Display for InvalidKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an idempotency key has 1 to 255 visible ASCII characters")
+    }
+}
+
+impl std::error::Error for InvalidKey {}
+
+/// A job that is in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Submitted {
+    /// Its id.
+    pub id: JobId,
+    /// When it was made.
+    pub created: Stamp,
+    /// It was there before, under the same idempotency key.
+    pub existed: bool,
+}
+
+/// Why a job was not accepted. Nothing was stored, unless the store was not available: then it may have been.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// The request cannot be read.
+    Decode(DecodeError),
+    /// The request cannot be written.
+    Encode(Arc<str>),
+    /// The request has more bytes than its flow allows.
+    TooLarge {
+        /// The most that it allows, in bytes.
+        limit: usize,
+    },
+    /// A priority that is not within −10 to 10.
+    Priority(i8),
+    /// The idempotency key was used for another request.
+    KeyReused,
+    /// Too many jobs of this owner wait.
+    OverQuota,
+    /// Too many jobs of this flow wait.
+    TooManyWaiting,
+    /// The node is shutting down, or accepts no jobs.
+    ShuttingDown,
+    /// The store did not take it.
+    Store(StoreError),
+}
+
+impl fmt::Display for SubmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decode(error) => error.fmt(f),
+            Self::Encode(error) => write!(f, "the request cannot be written: {error}"),
+            Self::TooLarge { limit } => write!(f, "the request has more than the {limit} bytes that its flow allows"),
+            Self::Priority(priority) => write!(f, "the priority {priority} is not within -10 to 10"),
+            Self::KeyReused => f.write_str("the idempotency key was used for another request: use a new one"),
+            Self::OverQuota => f.write_str("too many jobs of this owner wait: try again when some have ended"),
+            Self::TooManyWaiting => f.write_str("too many jobs of this flow wait: try again later"),
+            Self::ShuttingDown => f.write_str("the node accepts no jobs now: try another one, or again later"),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SubmitError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Decode(error) => Some(error),
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for SubmitError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Node {
+    /// Inserts a job, and starts it in the same round trip if a slot is free. `decoded`: the request, where it was read already.
+    pub(super) async fn submit(
+        self: &Arc<Self>,
+        line: &Arc<Line>,
+        request: Part,
+        decoded: Option<Decoded>,
+        options: SubmitOptions,
+    ) -> Result<Submitted, SubmitError> {
+        let insert = self.insert(line, request, &options)?;
+        // A job that is to run later needs no slot now.
+        let ready = insert.facts.state == State::Enqueued;
+        let slot = if ready && self.works(line) { self.slot(line) } else { None };
+        let (node, line) = (self.clone(), line.clone());
+        // Whoever submits may go away; what was claimed on the way is run all the same.
+        let submitted = self.uninterrupted(async move {
+            let _receiving = options.receiving;
+            node.insert_and_start(&line, insert, slot, decoded).await
+        });
+        submitted.await.unwrap_or(Err(SubmitError::ShuttingDown))
+    }
+
+    /// The jobs' inserts in one batch; what is ready is brought to whoever has room.
+    pub(super) async fn submit_many(
+        self: &Arc<Self>,
+        line: &Arc<Line>,
+        inserts: Vec<Insert>,
+    ) -> Result<Vec<Result<Submitted, SubmitError>>, SubmitError> {
+        let asked: Vec<JobKey> = inserts.iter().map(|insert| insert.job.clone()).collect();
+        let (node, line) = (self.clone(), line.clone());
+        let submitted = self.uninterrupted(async move {
+            let end = Instant::now() + node.timing.call.min(MOST_PATIENCE);
+            let answers = node.insert_all(inserts, end).await?;
+            node.backlog(&line);
+            node.executor.dispatch(&asked).await;
+            Ok(asked.iter().zip(answers).map(|(job, inserted)| submitted(job.id, inserted)).collect())
+        });
+        submitted.await.unwrap_or(Err(SubmitError::ShuttingDown))
+    }
+
+    pub(super) fn insert(&self, line: &Line, request: Part, options: &SubmitOptions) -> Result<Insert, SubmitError> {
+        if self.phase() > Phase::Open || self.role == super::Role::Work {
+            return Err(SubmitError::ShuttingDown);
+        }
+        if request.bytes.len() > line.options.max_request {
+            return Err(SubmitError::TooLarge { limit: line.options.max_request });
+        }
+        let priority = options.priority.unwrap_or(line.options.priority);
+        if !(-10..=10).contains(&priority) {
+            return Err(SubmitError::Priority(priority));
+        }
+        let now = self.clock.now();
+        let run_in = options.run_in.or_else(|| options.run_at.map(|at| Stamp::from(at).since(now)));
+        let idempotency = options.key.as_ref().map(|IdempotencyKey { key, keep }| Idempotency {
+            key: key.clone(),
+            fingerprint: fingerprint(&request),
+            keep: *keep,
+        });
+        Ok(Insert {
+            job: JobKey { flow: line.name.clone(), id: self.chance.id(now) },
+            flow_version: line.options.version,
+            facts: state::submit(run_in, priority, &line.policy),
+            owner: options.owner.clone(),
+            request,
+            idempotency,
+            room: Room { waiting: line.options.max_waiting, waiting_per_owner: line.options.max_waiting_per_owner },
+        })
+    }
+
+    async fn insert_and_start(
+        self: &Arc<Self>,
+        line: &Arc<Line>,
+        insert: Insert,
+        slot: Option<Slot>,
+        decoded: Option<Decoded>,
+    ) -> Result<Submitted, SubmitError> {
+        let end = Instant::now() + self.timing.call.min(MOST_PATIENCE);
+        let (job, delay) = (insert.job.clone(), (insert.facts.state == State::Scheduled).then_some(insert.facts.due));
+        let Some(slot) = slot else {
+            let inserted = self.insert_all(vec![insert], end).await?.pop();
+            let submitted = answered(job.id, inserted)?;
+            match delay {
+                Some(delay) => self.alarm.set(delay),
+                None if self.works(line) => {
+                    self.backlog(line);
+                    self.executor.dispatch(std::slice::from_ref(&job)).await;
+                }
+                None => self.executor.dispatch(std::slice::from_ref(&job)).await,
+            }
+            return Ok(submitted);
+        };
+        let claim = self.claim(line, 1);
+        let batch = Batch { inserts: vec![insert.clone()], claims: vec![claim.clone()], ..Batch::default() };
+        match self.write(batch).await {
+            Ok(mut answers) => {
+                let claimed = answers.claims.pop().and_then(|mut claimed| claimed.pop());
+                self.take_up(slot, claimed, &job, decoded);
+                answered(job.id, answers.inserts.pop())
+            }
+            Err(StoreError::Rejected(reason)) => Err(StoreError::Rejected(reason).into()),
+            Err(_) => {
+                // The claim may have been served: that is found out, whatever becomes of the insert.
+                let node = self.clone();
+                let resolved = async move {
+                    let claimed = node.resolve(claim).await;
+                    node.start_all(vec![slot], claimed)
+                };
+                self.runtime.spawn(resolved);
+                let inserted = self.insert_all(vec![insert], end).await?.pop();
+                self.backlog(line);
+                answered(job.id, inserted)
+            }
+        }
+    }
+
+    /// Starts what was claimed beside an insert: that job, or one that waited longer.
+    fn take_up(self: &Arc<Self>, slot: Slot, claimed: Option<Claimed>, job: &JobKey, decoded: Option<Decoded>) {
+        let Some(claimed) = claimed else { return };
+        let own = claimed.record.job.id == job.id;
+        if !own {
+            self.backlog(slot.line());
+        }
+        self.start(slot, claimed, decoded.filter(|_| own));
+    }
+
+    /// Inserts, as often as need be until `end`: an insert of an id that is there changes nothing.
+    async fn insert_all(&self, inserts: Vec<Insert>, end: Instant) -> Result<Vec<Inserted>, StoreError> {
+        let mut pause = Pause::default();
+        loop {
+            let batch = Batch { inserts: inserts.clone(), ..Batch::default() };
+            match self.write(batch).await {
+                Ok(answers) => return Ok(answers.inserts),
+                Err(error @ StoreError::Unavailable(_)) => {
+                    if !pause.wait_until(end).await {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn answered(id: JobId, inserted: Option<Inserted>) -> Result<Submitted, SubmitError> {
+    submitted(id, inserted.ok_or_else(|| StoreError::unavailable("it left an insert unanswered"))?)
+}
+
+fn submitted(id: JobId, inserted: Inserted) -> Result<Submitted, SubmitError> {
+    match inserted {
+        Inserted::Created { created } => Ok(Submitted { id, created, existed: false }),
+        Inserted::Existing { id: existing, created } => {
+            Ok(Submitted { id: existing, created, existed: existing != id })
+        }
+        Inserted::OtherBody => Err(SubmitError::KeyReused),
+        Inserted::Full => Err(SubmitError::TooManyWaiting),
+        Inserted::OverQuota => Err(SubmitError::OverQuota),
+    }
+}
+
+/// Of a request's bytes and media type, parameters aside: stable between versions and machines, since stores keep it.
+fn fingerprint(request: &Part) -> u128 {
+    use std::hash::Hasher;
+    let mut hasher = SipHasher13::new();
+    hasher.write(request.content_type.essence().as_bytes());
+    hasher.write_u8(0xff);
+    hasher.write(&request.bytes);
+    hasher.finish128().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::ContentType;
+
+    #[test]
+    fn keys_are_visible_and_of_bounded_length() {
+        for fits in ["a", "!~", &"x".repeat(255)] {
+            assert!(IdempotencyKey::new(fits).is_ok());
+        }
+        for wrong in ["", " ", "a b", "é", "\u{7f}", &"x".repeat(256)] {
+            assert_eq!(IdempotencyKey::new(wrong), Err(InvalidKey));
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_is_of_bytes_and_type_and_stays_what_it_was() {
+        let part =
+            |content_type: &str, bytes: &'static [u8]| Part { content_type: content_type.into(), bytes: bytes.into() };
+        let one = fingerprint(&Part::json(&b"{}"[..]));
+        assert_eq!(one, fingerprint(&part("application/json; charset=utf-8", b"{}")));
+        assert_ne!(one, fingerprint(&part("application/x+json", b"{}")));
+        assert_ne!(one, fingerprint(&Part::json(&b"{ }"[..])));
+        assert_eq!(one, fingerprint(&Part { content_type: ContentType::Json, bytes: "{}".into() }));
+        assert_eq!(one, 109_537_027_996_701_720_768_483_064_961_821_523_298);
+    }
+}

@@ -1,0 +1,166 @@
+//! Readers that wait for a job to change, on whichever node it runs.
+
+use std::{
+    collections::HashMap,
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use super::node::{Node, Phase};
+use crate::{
+    job::{JobKey, Mark, Record},
+    store::{HintStream, StoreError},
+};
+
+/// Records that one sweep reads at a time.
+const PAGE: usize = 500;
+
+/// What a reader waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// The job's end.
+    Ended,
+    /// A version of the record other than this one, or the job's end.
+    Changed(u64),
+}
+
+impl Until {
+    fn holds(self, record: &Record) -> bool {
+        record.state.is_ended() || matches!(self, Self::Changed(known) if record.version != known)
+    }
+}
+
+/// The readers of one node.
+pub(crate) struct Waiting {
+    readers: Mutex<Readers>,
+    /// News from the store.
+    pub(crate) hints: HintStream,
+    most: usize,
+}
+
+#[derive(Default)]
+struct Readers {
+    jobs: HashMap<JobKey, Vec<Arc<Reader>>>,
+    count: usize,
+}
+
+struct Reader {
+    wake: Notify,
+    /// The version that it saw last; 0 where it saw none.
+    seen: AtomicU64,
+}
+
+impl Waiting {
+    pub(crate) fn new(hints: HintStream, most: usize) -> Self {
+        Self { readers: Mutex::default(), hints, most }
+    }
+
+    /// Wakes who waits for this job.
+    pub(crate) fn wake(&self, job: &JobKey) {
+        if let Some(readers) = self.readers().jobs.get(job) {
+            readers.iter().for_each(|reader| reader.wake.notify_one());
+        }
+    }
+
+    /// Wakes everybody.
+    pub(crate) fn wake_all(&self) {
+        self.readers().jobs.values().flatten().for_each(|reader| reader.wake.notify_one());
+    }
+
+    fn enter(&self, job: &JobKey) -> Option<Place<'_>> {
+        let mut readers = self.readers();
+        if readers.count >= self.most {
+            return None;
+        }
+        readers.count += 1;
+        let reader = Arc::new(Reader { wake: Notify::new(), seen: AtomicU64::new(0) });
+        readers.jobs.entry(job.clone()).or_default().push(reader.clone());
+        self.hints.want_changes(readers.count);
+        Some(Place { waiting: self, job: job.clone(), reader })
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Readers> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A reader's place, which it leaves however it goes.
+struct Place<'a> {
+    waiting: &'a Waiting,
+    job: JobKey,
+    reader: Arc<Reader>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut readers = self.waiting.readers();
+        readers.count -= 1;
+        if let Some(others) = readers.jobs.get_mut(&self.job) {
+            others.retain(|other| !Arc::ptr_eq(other, &self.reader));
+            if others.is_empty() {
+                readers.jobs.remove(&self.job);
+            }
+        }
+        self.waiting.hints.want_changes(readers.count);
+    }
+}
+
+impl Node {
+    /// The record as the store has it.
+    pub(crate) async fn read(&self, job: &JobKey) -> Result<Option<Record>, StoreError> {
+        let record = self.call(self.store.get(std::slice::from_ref(job))).await?.pop().flatten();
+        Ok(record.filter(|record| record.mark != Mark::Forget))
+    }
+
+    /// Waits until a record is as it should be, it is gone, patience ends, or there are too many readers: then the record as it is.
+    pub(crate) async fn wait(
+        &self,
+        job: &JobKey,
+        until: Until,
+        patience: Duration,
+    ) -> Result<Option<Record>, StoreError> {
+        let mut record = self.read(job).await?;
+        if patience.is_zero() || record.as_ref().is_none_or(|record| until.holds(record)) {
+            return Ok(record);
+        }
+        let Some(place) = self.waiting.enter(job) else { return Ok(record) };
+        let mut patience = pin!(self.on_runtime(|| tokio::time::sleep(patience)));
+        loop {
+            // Read anew after entering, or a change in between would be missed.
+            record = self.read(job).await?;
+            if self.phase() > Phase::Open || record.as_ref().is_none_or(|record| until.holds(record)) {
+                return Ok(record);
+            }
+            place.reader.seen.store(record.as_ref().map_or(0, |record| record.version), Ordering::Relaxed);
+            tokio::select! {
+                biased;
+                () = place.reader.wake.notified() => {}
+                () = patience.as_mut() => return Ok(record),
+            }
+        }
+    }
+
+    /// Reads everything that somebody waits for, and wakes whose job has changed: for hints that were lost.
+    pub(super) async fn sweep(&self) -> Result<(), StoreError> {
+        let jobs: Vec<JobKey> = self.waiting.readers().jobs.keys().cloned().collect();
+        for page in jobs.chunks(PAGE) {
+            let records = self.call(self.store.get(page)).await?;
+            let readers = self.waiting.readers();
+            for (job, record) in page.iter().zip(records) {
+                let version = record.filter(|record| record.mark != Mark::Forget).map_or(0, |record| record.version);
+                for reader in readers.jobs.get(job).into_iter().flatten() {
+                    if reader.seen.load(Ordering::Relaxed) != version {
+                        reader.wake.notify_one();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! Flows without their types: generic code ends here.
+
+use std::{any::Any, any::TypeId, sync::Arc};
+
+use super::{
+    Attempt, DecodeError, Flow, FromPayload, Handler, IntoPayload, JobContext,
+    again::{Again, What},
+    wrap::Ending,
+};
+use crate::{job::JobError, state::Wish, store::Part};
+
+/// A request that was read, on its way to the handler.
+pub(crate) type Decoded = Box<dyn Any + Send>;
+
+/// What the engine knows of a flow.
+pub(crate) trait AnyFlow: Send + Sync {
+    /// The types of request and response, with their names.
+    fn types(&self) -> [(TypeId, &'static str); 2];
+    /// The media types that requests may have.
+    fn accepts(&self) -> &'static [&'static str];
+    /// Reads a request.
+    fn decode(&self, request: &Part) -> Result<Decoded, DecodeError>;
+    /// Starts the handler on a request that [`decode`](Self::decode) read; `None` where this node has no handler.
+    fn start(self: Arc<Self>, request: Decoded, job: JobContext, max_result: usize) -> Option<Handler>;
+    /// Whether this node has the handler.
+    fn runs(&self) -> bool;
+}
+
+/// A flow with its handler.
+pub(crate) struct Erased<F>(pub(crate) F);
+
+impl<F: Flow> AnyFlow for Erased<F> {
+    fn types(&self) -> [(TypeId, &'static str); 2] {
+        types::<F::Request, F::Response>()
+    }
+
+    fn accepts(&self) -> &'static [&'static str] {
+        F::Request::accepts()
+    }
+
+    fn decode(&self, request: &Part) -> Result<Decoded, DecodeError> {
+        Ok(Box::new(F::Request::from_payload(request)?))
+    }
+
+    fn start(self: Arc<Self>, request: Decoded, job: JobContext, max_result: usize) -> Option<Handler> {
+        let request = request.downcast::<F::Request>().ok()?;
+        Some(Box::pin(async move {
+            match self.0.process(*request, job).await {
+                Ok(response) => encode(response, max_result),
+                Err(error) => explain::<F>(error),
+            }
+        }))
+    }
+
+    fn runs(&self) -> bool {
+        true
+    }
+}
+
+/// A flow that other nodes run.
+pub(crate) struct Remote<Request, Response>(pub(crate) std::marker::PhantomData<fn(Request) -> Response>);
+
+impl<Request: FromPayload + Send + 'static, Response: 'static> AnyFlow for Remote<Request, Response> {
+    fn types(&self) -> [(TypeId, &'static str); 2] {
+        types::<Request, Response>()
+    }
+
+    fn accepts(&self) -> &'static [&'static str] {
+        Request::accepts()
+    }
+
+    fn decode(&self, request: &Part) -> Result<Decoded, DecodeError> {
+        Ok(Box::new(Request::from_payload(request)?))
+    }
+
+    fn start(self: Arc<Self>, _: Decoded, _: JobContext, _: usize) -> Option<Handler> {
+        None
+    }
+
+    fn runs(&self) -> bool {
+        false
+    }
+}
+
+fn types<Request: 'static, Response: 'static>() -> [(TypeId, &'static str); 2] {
+    use std::any::type_name;
+    [(TypeId::of::<Request>(), type_name::<Request>()), (TypeId::of::<Response>(), type_name::<Response>())]
+}
+
+fn encode(response: impl IntoPayload, max_result: usize) -> Attempt {
+    match response.into_payload() {
+        Ok(result) if result.bytes.len() > max_result => Attempt::failed(
+            JobError::RESULT_TOO_LARGE,
+            format!("the result has {} bytes, and its flow allows {max_result}", result.bytes.len()),
+        ),
+        Ok(result) => Attempt(Ending::Succeeded(result)),
+        Err(error) => Attempt(Ending::Failed(JobError::of(JobError::UNENCODABLE_RESULT, &*error), Wish::Never)),
+    }
+}
+
+fn explain<F: Flow>(error: F::Error) -> Attempt {
+    let kind = F::error_type(&error);
+    let error = error.into();
+    let (kind, wish) = match Again::within(&*error) {
+        Some(Again { what: What::Snooze(delay), .. }) => return Attempt(Ending::Snoozed(*delay)),
+        // Where the wish is all of the error, its own source's type says more than it does.
+        Some(again) => (
+            if error.is::<Again>() { again.kind.into() } else { kind },
+            match again.what {
+                What::After(delay) => Wish::After(delay),
+                _ => Wish::Never,
+            },
+        ),
+        None => (kind, Wish::Policy),
+    };
+    Attempt(Ending::Failed(JobError::of(kind, &*error), wish))
+}

@@ -1,0 +1,112 @@
+//! How requests and results become bytes and come back: JSON for every serde type, anything else by hand.
+
+use std::fmt;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{BoxError, json};
+use crate::store::{ContentType, Part};
+
+/// A type that a request or result can be read as. Every `DeserializeOwned` type is one, from JSON.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read from a request",
+    label = "neither a serde type nor one that reads itself from bytes",
+    note = "derive `serde::Deserialize` for it (and let it own its data), or implement `FromPayload`"
+)]
+pub trait FromPayload: Sized {
+    /// The media types that it takes, in lower case, without parameters. `application/json` stands for every `+json` as well.
+    fn accepts() -> &'static [&'static str];
+
+    /// Reads it from bytes of one of these types.
+    ///
+    /// # Errors
+    /// The bytes are not of the type, or don't fit.
+    fn from_payload(part: &Part) -> Result<Self, DecodeError>;
+}
+
+/// A type that can be written as a request or result. Every `Serialize` type is one, as JSON.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be written as a result",
+    label = "neither a serde type nor one that writes itself as bytes",
+    note = "derive `serde::Serialize` for it, or implement `IntoPayload`"
+)]
+pub trait IntoPayload {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// It cannot be written: its job fails as `UnencodableResult`.
+    fn into_payload(self) -> Result<Part, BoxError>;
+}
+
+impl<T: DeserializeOwned> FromPayload for T {
+    fn accepts() -> &'static [&'static str] {
+        &["application/json"]
+    }
+
+    fn from_payload(part: &Part) -> Result<Self, DecodeError> {
+        json::read(&part.bytes)
+    }
+}
+
+impl<T: Serialize> IntoPayload for T {
+    fn into_payload(self) -> Result<Part, BoxError> {
+        Ok(Part::json(serde_json::to_vec(&self)?))
+    }
+}
+
+/// Bytes as they are: a request of any media type, a result of any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raw(pub Part);
+
+impl FromPayload for Raw {
+    fn accepts() -> &'static [&'static str] {
+        &["*/*"]
+    }
+
+    fn from_payload(part: &Part) -> Result<Self, DecodeError> {
+        Ok(Self(part.clone()))
+    }
+}
+
+impl IntoPayload for Raw {
+    fn into_payload(self) -> Result<Part, BoxError> {
+        Ok(self.0)
+    }
+}
+
+/// Why bytes could not be read as what they should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// They are not what their media type says; what is wrong, and where.
+    Malformed(String),
+    /// They are, but don't fit the type.
+    Mismatch {
+        /// The place, such as `items[3].count`; empty for the whole.
+        place: String,
+        /// What is wrong there.
+        message: String,
+    },
+    /// They are of a media type that isn't taken.
+    UnsupportedType(ContentType),
+}
+
+impl DecodeError {
+    /// Bytes that don't fit as a whole.
+    pub fn mismatch(message: impl Into<String>) -> Self {
+        Self::Mismatch { place: String::new(), message: message.into() }
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(message) => f.write_str(message),
+            Self::Mismatch { place, message } if place.is_empty() => f.write_str(message),
+            Self::Mismatch { place, message } => write!(f, "{place}: {message}"),
+            Self::UnsupportedType(content_type) => write!(f, "the media type {content_type} is not taken"),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}

@@ -1,0 +1,91 @@
+//! The jobs that a node runs.
+
+use std::{
+    collections::HashMap,
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::Notify;
+
+use crate::{flow::Running, job::JobId};
+
+const SHARDS: usize = 16;
+
+/// The jobs that a node runs, by id, and how many slots are taken.
+#[derive(Default)]
+pub(crate) struct Crew {
+    shards: [Mutex<HashMap<JobId, Arc<Running>>>; SHARDS],
+    taken: AtomicUsize,
+    idle: Notify,
+}
+
+impl Crew {
+    /// Adds a job, until the guard is dropped.
+    pub(super) fn enter(&self, running: Arc<Running>) -> Member<'_> {
+        self.shard(running.id).insert(running.id, running.clone());
+        Member { crew: self, running }
+    }
+
+    pub(crate) fn get(&self, id: JobId) -> Option<Arc<Running>> {
+        self.shard(id).get(&id).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Running>> {
+        let jobs = |shard: &Mutex<HashMap<_, _>>| lock(shard).values().cloned().collect::<Vec<_>>();
+        self.shards.iter().flat_map(jobs).collect()
+    }
+
+    pub(super) fn slot_taken(&self) {
+        self.taken.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn slot_given(&self) {
+        if self.taken.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.idle.notify_waiters();
+        }
+    }
+
+    /// Slots that are taken: by jobs that run, and by claims on their way.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(Ordering::SeqCst)
+    }
+
+    /// Waits until no slot is taken.
+    pub(crate) async fn idle(&self) {
+        while self.taken() > 0 {
+            let mut notified = pin!(self.idle.notified());
+            notified.as_mut().enable();
+            if self.taken() > 0 {
+                notified.await;
+            }
+        }
+    }
+
+    fn shard(&self, id: JobId) -> MutexGuard<'_, HashMap<JobId, Arc<Running>>> {
+        lock(&self.shards[id.as_u128() as usize % SHARDS])
+    }
+}
+
+/// A job's place in the crew.
+pub(super) struct Member<'a> {
+    crew: &'a Crew,
+    running: Arc<Running>,
+}
+
+impl Drop for Member<'_> {
+    fn drop(&mut self) {
+        // The job may have come back to this node under a new claim, whose entry it is then.
+        let mut shard = self.crew.shard(self.running.id);
+        if shard.get(&self.running.id).is_some_and(|other| Arc::ptr_eq(other, &self.running)) {
+            shard.remove(&self.running.id);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,175 @@
+//! One claimed job, from its claim to its outcome, and what keeps the claim.
+
+mod attempt;
+mod beats;
+mod crew;
+mod finish;
+mod panics;
+mod reports;
+mod serve;
+mod slots;
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+pub(crate) use beats::keep_leases;
+pub(crate) use crew::Crew;
+pub(crate) use panics::install_hook;
+pub(crate) use reports::{Reporter, write_reports};
+pub(crate) use slots::{Slot, Slots};
+
+use crate::{
+    engine::{Line, Node, Phase},
+    job::JobKey,
+    store::{Batch, Claimed},
+};
+
+/// Jobs that one claim takes at most: what a store hands over at once is bounded.
+const AT_ONCE: usize = 64;
+
+/// One node's workers, as an [`Executor`](crate::Executor) serves them.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    node: Arc<Node>,
+}
+
+/// What became of a delivered job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Delivery {
+    /// It was run, to the end of this attempt.
+    Ran,
+    /// It is not ready, or not there, or of a flow that this node does not run: nothing is left to do for this delivery.
+    NotReady,
+    /// The node drains: deliver it elsewhere.
+    Draining,
+}
+
+impl Worker {
+    pub(crate) fn new(node: Arc<Node>) -> Self {
+        Self { node }
+    }
+
+    /// Waits until there is word of ready jobs for free slots; `false` once the node drains.
+    ///
+    /// Cancel safe.
+    pub async fn word(&self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.draining() => false,
+            () = self.node.word.notified() => true,
+        }
+    }
+
+    /// Waits until the node takes nothing new.
+    ///
+    /// Cancel safe.
+    pub async fn draining(&self) {
+        self.node.reached(Phase::Draining).await;
+    }
+
+    /// Fills free slots with ready jobs from the store, and returns when no slot is free or no job is ready. The jobs run on.
+    pub async fn fill(&self) {
+        for line in &self.node.flows {
+            while line.backlog.load(Ordering::SeqCst) && self.node.fill(line).await {}
+        }
+    }
+
+    /// Claims this job and runs one attempt of it; waits for a free slot first.
+    ///
+    /// Not cancel safe: a dropped future's job may stay claimed until its lease ends.
+    pub async fn deliver(&self, job: JobKey) -> Delivery {
+        let Some(line) = self.node.line(&job.flow).filter(|line| self.node.works(line)).cloned() else {
+            return Delivery::NotReady;
+        };
+        let slot = tokio::select! {
+            biased;
+            () = self.draining() => return Delivery::Draining,
+            slot = self.node.next_slot(&line) => slot,
+        };
+        let claim = self.node.claim_job(job);
+        match self.node.resolve(claim).await.pop() {
+            Some(claimed) => {
+                self.node.clone().serve(slot, claimed, None).await;
+                Delivery::Ran
+            }
+            None => Delivery::NotReady,
+        }
+    }
+}
+
+impl Node {
+    /// Fills free slots of a flow with one claim; says whether there may be more to claim and a slot for it.
+    pub(crate) async fn fill(self: &Arc<Self>, line: &Arc<Line>) -> bool {
+        let slots = self.slots(line, AT_ONCE);
+        if slots.is_empty() {
+            return false;
+        }
+        // Before the claim is sent: what is inserted after it sets it again.
+        line.backlog.store(false, Ordering::SeqCst);
+        let (node, claim) = (self.clone(), self.claim(line, slots.len()));
+        let filled = async move {
+            let claimed = node.resolve(claim).await;
+            node.start_all(slots, claimed)
+        };
+        let more = self.uninterrupted(filled).await.unwrap_or(false);
+        if more {
+            line.backlog.store(true, Ordering::SeqCst);
+        }
+        more
+    }
+
+    /// Starts claimed jobs, a slot each; says whether every slot was filled.
+    pub(crate) fn start_all(self: &Arc<Self>, slots: Vec<Slot>, claimed: Vec<Claimed>) -> bool {
+        let full = claimed.len() >= slots.len();
+        for (slot, claimed) in slots.into_iter().zip(claimed) {
+            self.start(slot, claimed, None);
+        }
+        full
+    }
+
+    /// Asks for a claim until it is answered: one whose answer is lost may have taken jobs, and is asked again under the same token. Gives
+    /// up when what it took is lost anyway.
+    pub(crate) async fn resolve(&self, claim: crate::store::Claim) -> Vec<Claimed> {
+        let end = self.lease_end();
+        let mut pause = Pause::default();
+        loop {
+            let batch = Batch { claims: vec![claim.clone()], ..Batch::default() };
+            match self.write(batch).await {
+                Ok(mut answers) => return answers.claims.pop().unwrap_or_default(),
+                Err(error) => {
+                    crate::trace::debug!(error = %error, "a claim was not answered, and is asked again");
+                    if !pause.wait_until(end).await {
+                        return Vec::new();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Growing pauses between attempts to reach a store.
+pub(crate) struct Pause(Duration);
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self(Duration::from_millis(20))
+    }
+}
+
+impl Pause {
+    /// Pauses, until this time at the latest; `false` once it is over.
+    pub(crate) async fn wait_until(&mut self, end: Instant) -> bool {
+        let now = Instant::now();
+        if now >= end {
+            return false;
+        }
+        tokio::time::sleep_until(end.min(now + self.0)).await;
+        self.0 = (self.0 * 2).min(Duration::from_secs(1));
+        true
+    }
+}
