@@ -36,7 +36,7 @@ impl Chance {
     /// A new job's id. Ids of one node are in the order in which they were made, also within a microsecond.
     pub(crate) fn id(&self, now: Stamp) -> JobId {
         let micros = now.as_micros().max(0).unsigned_abs();
-        let time = (micros / 1000) << 12 | (micros % 1000) * 4096 / 1000;
+        let time = ((micros / 1000) << 12) | ((micros % 1000) * 4096 / 1000);
         let mut source = self.source();
         source.last = time.max(source.last + 1);
         let last = source.last;

@@ -1,5 +1,7 @@
 //! An engine on its embedded defaults, as code sees it.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use asyncflow_core::{

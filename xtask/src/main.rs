@@ -1,2 +1,48 @@
-//! The repository's own commands.
-fn main() {}
+//! The repository's own commands: `cargo xtask <command>`, one file a command.
+
+mod cargo;
+mod deny;
+mod group;
+mod prove;
+mod steps;
+mod test;
+
+use std::{env, path::Path, process::ExitCode};
+
+use steps::Failed;
+
+struct Subcommand {
+    name: &'static str,
+    about: &'static str,
+    run: fn() -> Result<(), Failed>,
+}
+
+const COMMANDS: &[Subcommand] = &[
+    Subcommand { name: "test", about: "all that a change must pass, as CI runs it", run: test::run },
+    Subcommand { name: "prove", about: "the tests in release, with those that take longer", run: prove::run },
+];
+
+fn main() -> ExitCode {
+    let args: Vec<_> = env::args_os().skip(1).collect();
+    let named = |command: &&Subcommand| args.len() == 1 && args[0] == command.name;
+    let Some(command) = COMMANDS.iter().find(named) else {
+        eprintln!("usage: cargo xtask <command>\n\ncommands:");
+        for Subcommand { name, about, .. } in COMMANDS {
+            eprintln!("  {name:<8}{about}");
+        }
+        return ExitCode::from(2);
+    };
+    match to_root().and_then(|()| (command.run)()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            eprintln!("\nxtask {}: {failed}", command.name);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The commands mean the whole repository, wherever in it they are called.
+fn to_root() -> Result<(), Failed> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    env::set_current_dir(root).map_err(|e| Failed::new(format!("cannot enter the repository's root: {e}")))
+}

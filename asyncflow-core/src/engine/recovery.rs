@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::node::{Node, Phase};
+use super::node::Node;
 use crate::{
     job::{JobId, Record, Stamp, State},
     state::{self, Event},
@@ -96,7 +96,9 @@ impl Node {
     /// Claims for idle slots, in case word of ready jobs was lost.
     async fn fill_idle(self: &Arc<Self>) {
         for line in &self.flows {
-            while self.phase() == Phase::Open && self.works(line) && self.fill(line).await {}
+            if self.works(line) {
+                self.fill(line).await;
+            }
         }
     }
 }

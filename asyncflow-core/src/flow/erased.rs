@@ -1,6 +1,10 @@
 //! Flows without their types: generic code ends here.
 
-use std::{any::Any, any::TypeId, sync::Arc};
+use std::{
+    any::{Any, TypeId},
+    panic::catch_unwind,
+    sync::Arc,
+};
 
 use super::{
     Attempt, DecodeError, Flow, FromPayload, Handler, IntoPayload, JobContext,
@@ -39,7 +43,7 @@ impl<F: Flow> AnyFlow for Erased<F> {
     }
 
     fn decode(&self, request: &Part) -> Result<Decoded, DecodeError> {
-        Ok(Box::new(F::Request::from_payload(request)?))
+        decode::<F::Request>(request)
     }
 
     fn start(self: Arc<Self>, request: Decoded, job: JobContext, max_result: usize) -> Option<Handler> {
@@ -70,7 +74,7 @@ impl<Request: FromPayload + Send + 'static, Response: 'static> AnyFlow for Remot
     }
 
     fn decode(&self, request: &Part) -> Result<Decoded, DecodeError> {
-        Ok(Box::new(Request::from_payload(request)?))
+        decode::<Request>(request)
     }
 
     fn start(self: Arc<Self>, _: Decoded, _: JobContext, _: usize) -> Option<Handler> {
@@ -85,6 +89,14 @@ impl<Request: FromPayload + Send + 'static, Response: 'static> AnyFlow for Remot
 fn types<Request: 'static, Response: 'static>() -> [(TypeId, &'static str); 2] {
     use std::any::type_name;
     [(TypeId::of::<Request>(), type_name::<Request>()), (TypeId::of::<Response>(), type_name::<Response>())]
+}
+
+/// A type's own reading may be a user's code: its panic is an error of the request that made it.
+fn decode<Request: FromPayload + Send + 'static>(request: &Part) -> Result<Decoded, DecodeError> {
+    match catch_unwind(|| Request::from_payload(request)) {
+        Ok(request) => Ok(Box::new(request?)),
+        Err(_) => Err(DecodeError::mismatch("the request cannot be read: its type panicked on it")),
+    }
 }
 
 fn encode(response: impl IntoPayload, max_result: usize) -> Attempt {

@@ -16,7 +16,7 @@ pub struct Stamp(i64);
 
 impl Stamp {
     /// The stamp of so many microseconds since 1970.
-    pub fn from_micros(micros: i64) -> Self {
+    pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 

@@ -1,6 +1,7 @@
 //! Where jobs live. The store is also the queue: it holds each job's whole truth, picks by rank, and applies what the rules decided.
 
 mod batch;
+mod coalesced;
 mod error;
 mod hints;
 mod memory;
@@ -12,6 +13,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 pub use batch::{Answers, Batch, Change, Changed, Claim, Claimed, Facts, Idempotency, Insert, Inserted, Pick, Room};
+pub use coalesced::{Coalesced, Coalescing};
 pub use error::StoreError;
 pub use hints::{Hint, HintStream, Hints};
 pub use memory::MemoryStore;

@@ -75,7 +75,9 @@ impl Worker {
     /// Fills free slots with ready jobs from the store, and returns when no slot is free or no job is ready. The jobs run on.
     pub async fn fill(&self) {
         for line in &self.node.flows {
-            while line.backlog.load(Ordering::SeqCst) && self.node.fill(line).await {}
+            if self.node.works(line) && line.backlog.load(Ordering::SeqCst) {
+                self.node.fill(line).await;
+            }
         }
     }
 
@@ -103,12 +105,18 @@ impl Worker {
 }
 
 impl Node {
-    /// Fills free slots of a flow with one claim; says whether there may be more to claim and a slot for it.
-    pub(crate) async fn fill(self: &Arc<Self>, line: &Arc<Line>) -> bool {
-        let slots = self.slots(line, AT_ONCE);
-        if slots.is_empty() {
-            return false;
+    /// Fills free slots of a flow, until none is free or no job is ready.
+    pub(crate) async fn fill(self: &Arc<Self>, line: &Arc<Line>) {
+        loop {
+            let slots = self.slots(line, AT_ONCE);
+            if slots.is_empty() || self.phase() > Phase::Open || !self.fill_slots(line, slots).await {
+                return;
+            }
         }
+    }
+
+    /// Fills slots with one claim; says whether there may be more to claim.
+    async fn fill_slots(self: &Arc<Self>, line: &Arc<Line>, slots: Vec<Slot>) -> bool {
         // Before the claim is sent: what is inserted after it sets it again.
         line.backlog.store(false, Ordering::SeqCst);
         let (node, claim) = (self.clone(), self.claim(line, slots.len()));

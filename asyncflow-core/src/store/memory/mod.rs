@@ -247,7 +247,7 @@ impl Inner {
                 let mut claimed = Vec::with_capacity(jobs.min(16));
                 let mut room = bytes;
                 while claimed.len() < jobs {
-                    let Some((rank, id, version)) = queue.pop(&versions) else { break };
+                    let Some((version, ready @ (rank, id))) = queue.pop(&versions) else { break };
                     let most = if claimed.is_empty() { usize::MAX } else { room };
                     match self.take_ready(id, most, &claim.patch, claim.token, now) {
                         Some(job) => {
@@ -255,7 +255,7 @@ impl Inner {
                             claimed.push(job);
                         }
                         None if self.still_ready(id, rank) => {
-                            queue.push_back(rank, id, version);
+                            queue.push_back(version, ready);
                             break;
                         }
                         // It was cancelled or taken by its id in between.

@@ -16,10 +16,13 @@ pub(super) struct Queue {
     lines: Mutex<Lines>,
 }
 
+/// A ready job: its rank, and which it is.
+pub(super) type Ready = (i64, JobId);
+
 #[derive(Default)]
 struct Lines {
-    /// Ready jobs by rank, then id, with their flow's version.
-    ready: BTreeMap<(i64, JobId), u16>,
+    /// Ready jobs of each version of the flow that has some, by rank, then id.
+    ready: BTreeMap<u16, BTreeSet<Ready>>,
     /// Jobs that are held, by token.
     held: BTreeSet<(Token, JobId)>,
     /// Jobs in each state.
@@ -65,20 +68,21 @@ impl Queue {
     }
 
     /// Takes out the first ready job of one of these versions.
-    pub(super) fn pop(&self, versions: &[u16]) -> Option<(i64, JobId, u16)> {
+    pub(super) fn pop(&self, versions: &[u16]) -> Option<(u16, Ready)> {
         let mut lines = self.lines();
-        let (&(rank, id), &version) = lines.ready.iter().find(|(_, version)| versions.contains(version))?;
-        lines.ready.remove(&(rank, id));
-        Some((rank, id, version))
+        let first = |version: &u16| Some((*lines.ready.get(version)?.first()?, *version));
+        let (ready, version) = versions.iter().filter_map(first).min()?;
+        lines.unready(version, ready);
+        Some((version, ready))
     }
 
     /// Puts back what was taken out and is ready still.
-    pub(super) fn push_back(&self, rank: i64, id: JobId, version: u16) {
-        self.lines().ready.insert((rank, id), version);
+    pub(super) fn push_back(&self, version: u16, ready: Ready) {
+        self.lines().ready.entry(version).or_default().insert(ready);
     }
 
     pub(super) fn has_ready(&self) -> bool {
-        !self.lines().ready.is_empty()
+        self.lines().ready.values().any(|jobs| !jobs.is_empty())
     }
 
     /// The jobs that are held under a token.
@@ -90,7 +94,7 @@ impl Queue {
     /// How many jobs there are in each state, and the one that is next in line.
     pub(super) fn counts(&self) -> ([u64; 6], Option<JobId>) {
         let lines = self.lines();
-        (lines.states, lines.ready.first_key_value().map(|((_, id), _)| *id))
+        (lines.states, lines.ready.values().filter_map(BTreeSet::first).min().map(|(_, id)| *id))
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
@@ -103,7 +107,7 @@ impl Lines {
         self.states[record.state as usize] += 1;
         let id = record.job.id;
         if record.state == State::Enqueued {
-            self.ready.insert((record.rank, id), record.flow_version);
+            self.ready.entry(record.flow_version).or_default().insert((record.rank, id));
         }
         if let Some(token) = record.token {
             self.held.insert((token, id));
@@ -117,7 +121,7 @@ impl Lines {
         self.states[state as usize] -= 1;
         let id = record.job.id;
         if state == State::Enqueued {
-            self.ready.remove(&(rank, id));
+            self.unready(record.flow_version, (rank, id));
         }
         if let Some(token) = token {
             self.held.remove(&(token, id));
@@ -128,6 +132,16 @@ impl Lines {
                 if *waiting == 0 {
                     self.owners.remove(owner);
                 }
+            }
+        }
+    }
+
+    fn unready(&mut self, version: u16, ready: Ready) {
+        if let Some(jobs) = self.ready.get_mut(&version) {
+            jobs.remove(&ready);
+            // The usual one version keeps its place: it will be back.
+            if jobs.is_empty() && self.ready.len() > 1 {
+                self.ready.remove(&version);
             }
         }
     }

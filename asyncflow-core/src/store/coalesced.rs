@@ -1,0 +1,246 @@
+//! Many callers, one round trip: while one batch is on its way, the next gathers.
+
+use std::{collections::HashSet, fmt, sync::Arc};
+
+use async_trait::async_trait;
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, mpsc, oneshot},
+};
+
+use super::{Answers, Batch, Counts, HintStream, Page, Part, PartName, Query, Store, StoreError};
+use crate::job::{JobId, JobKey, Record};
+
+/// Turns at which a batch that had company lets others come along.
+const TURNS: usize = 3;
+
+/// How a store likes its batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Coalescing {
+    /// Batches that may be on their way at once; 1 unless set.
+    pub in_flight: usize,
+    /// Entries at which a batch takes no further company; 256 unless set.
+    pub entries: usize,
+}
+
+impl Default for Coalescing {
+    fn default() -> Self {
+        Self { in_flight: 1, entries: 256 }
+    }
+}
+
+impl Coalescing {
+    /// Sets how many batches may be on their way at once.
+    pub fn in_flight(mut self, batches: usize) -> Self {
+        self.in_flight = batches.max(1);
+        self
+    }
+
+    /// Sets at how many entries a batch takes no further company.
+    pub fn entries(mut self, entries: usize) -> Self {
+        self.entries = entries.max(1);
+        self
+    }
+}
+
+/// A store whose callers share round trips: a lone one waits for nobody, and a thousand share a transaction and a disk sync.
+///
+/// A task of its own sends the batches, so a caller that goes away leaves none half sent. Renewals of leases do not queue behind other
+/// writes. A batch of which one entry can never be taken is sent again in halves, so that entry fails alone.
+pub struct Coalesced<S> {
+    inner: Arc<S>,
+    writes: mpsc::UnboundedSender<Ask>,
+    renewals: mpsc::UnboundedSender<Ask>,
+}
+
+/// One caller's batch, and where its answers go.
+struct Ask {
+    batch: Batch,
+    reply: oneshot::Sender<Result<Answers, StoreError>>,
+}
+
+impl<S: Store> Coalesced<S> {
+    /// Wraps a store; its batches are sent by tasks of the current tokio runtime.
+    ///
+    /// # Errors
+    /// There is no tokio runtime here.
+    pub fn new(inner: S, coalescing: Coalescing) -> Result<Self, StoreError> {
+        let runtime = Handle::try_current()
+            .map_err(|_| StoreError::unusable("there is no tokio runtime here: open the store within one"))?;
+        let inner = Arc::new(inner);
+        let lane = || {
+            let (asks, queue) = mpsc::unbounded_channel();
+            runtime.spawn(drive(inner.clone(), queue, coalescing));
+            asks
+        };
+        Ok(Self { writes: lane(), renewals: lane(), inner })
+    }
+
+    /// The store within.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+}
+
+#[async_trait]
+impl<S: Store> Store for Coalesced<S> {
+    async fn write(&self, batch: Batch) -> Result<Answers, StoreError> {
+        let renews = batch.inserts.is_empty()
+            && batch.claims.is_empty()
+            && batch.changes.iter().all(|change| change.patch.quiet);
+        let lane = if renews { &self.renewals } else { &self.writes };
+        let (reply, answers) = oneshot::channel();
+        let gone = || StoreError::unavailable("the task that sends its batches has ended");
+        lane.send(Ask { batch, reply }).map_err(|_| gone())?;
+        answers.await.map_err(|_| gone())?
+    }
+
+    async fn get(&self, jobs: &[JobKey]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.inner.get(jobs).await
+    }
+
+    async fn part(&self, job: &JobKey, name: PartName) -> Result<Option<Part>, StoreError> {
+        self.inner.part(job, name).await
+    }
+
+    async fn due(&self, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.inner.due(limit).await
+    }
+
+    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+        self.inner.list(query).await
+    }
+
+    async fn counts(&self, flow: &str) -> Result<Counts, StoreError> {
+        self.inner.counts(flow).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.inner.check().await
+    }
+
+    fn largest_part(&self) -> usize {
+        self.inner.largest_part()
+    }
+
+    fn hints(&self) -> HintStream {
+        self.inner.hints()
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Coalesced<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Coalesced").field(&self.inner).finish()
+    }
+}
+
+/// Gathers what is asked and sends it, until nobody can ask any more.
+async fn drive<S: Store>(store: Arc<S>, mut queue: mpsc::UnboundedReceiver<Ask>, coalescing: Coalescing) {
+    let permits = Arc::new(Semaphore::new(coalescing.in_flight));
+    let mut gathering = Gathering::default();
+    let mut company = false;
+    loop {
+        if gathering.asks.is_empty() {
+            let Some(ask) = queue.recv().await else { return };
+            gathering.add(ask);
+        }
+        // Never closed: what waits for it comes at once or when a batch is back.
+        let Ok(permit) = permits.clone().acquire_owned().await else { return };
+        gathering.drain(&mut queue, coalescing.entries);
+        for _ in 0..if company { TURNS } else { 0 } {
+            // Those who were just answered are about to ask again.
+            tokio::task::yield_now().await;
+            gathering.drain(&mut queue, coalescing.entries);
+        }
+        let asks = gathering.take();
+        company = asks.len() > 1;
+        let store = store.clone();
+        tokio::spawn(async move {
+            send(&*store, asks).await;
+            drop(permit);
+        });
+    }
+}
+
+/// What goes along in the next batch, and what has to wait for the one after.
+#[derive(Default)]
+struct Gathering {
+    asks: Vec<Ask>,
+    entries: usize,
+    changed: HashSet<JobId>,
+    later: Vec<Ask>,
+}
+
+impl Gathering {
+    fn drain(&mut self, queue: &mut mpsc::UnboundedReceiver<Ask>, most: usize) {
+        while self.entries < most {
+            let Ok(ask) = queue.try_recv() else { break };
+            self.add(ask);
+        }
+    }
+
+    fn add(&mut self, ask: Ask) {
+        let Batch { inserts, changes, claims } = &ask.batch;
+        // A batch has one change a job: another waits.
+        if changes.iter().any(|change| self.changed.contains(&change.job.id)) {
+            self.later.push(ask);
+            return;
+        }
+        self.entries += inserts.len() + changes.len() + claims.len();
+        self.changed.extend(changes.iter().map(|change| change.job.id));
+        self.asks.push(ask);
+    }
+
+    fn take(&mut self) -> Vec<Ask> {
+        let Self { asks, later, .. } = std::mem::take(self);
+        later.into_iter().for_each(|ask| self.add(ask));
+        asks
+    }
+}
+
+/// Sends batches as one, and gives each its own answers.
+async fn send<S: Store>(store: &S, asks: Vec<Ask>) {
+    let mut rest = vec![asks];
+    while let Some(mut asks) = rest.pop() {
+        match store.write(merge(&asks)).await {
+            Ok(answers) => answer(asks, answers),
+            Err(StoreError::Rejected(_)) if asks.len() > 1 => {
+                let half = asks.split_off(asks.len() / 2);
+                rest.extend([half, asks]);
+            }
+            Err(error) => {
+                for ask in asks {
+                    // Who has gone away needs no answer.
+                    let _ = ask.reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+fn merge(asks: &[Ask]) -> Batch {
+    let mut merged = Batch::default();
+    for Ask { batch, .. } in asks {
+        merged.inserts.extend(batch.inserts.iter().cloned());
+        merged.changes.extend(batch.changes.iter().cloned());
+        merged.claims.extend(batch.claims.iter().cloned());
+    }
+    merged
+}
+
+fn answer(asks: Vec<Ask>, answers: Answers) {
+    let (mut inserts, mut changes, mut claims) =
+        (answers.inserts.into_iter(), answers.changes.into_iter(), answers.claims.into_iter());
+    for Ask { batch, reply } in asks {
+        let answers = Answers {
+            inserts: inserts.by_ref().take(batch.inserts.len()).collect(),
+            changes: changes.by_ref().take(batch.changes.len()).collect(),
+            claims: claims.by_ref().take(batch.claims.len()).collect(),
+        };
+        let _ = reply.send(Ok(answers));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use super::*;
+use crate::{
+    job::{Mark, Token},
+    policy::Policy,
+    state,
+    store::{Change, Changed, Claim, Guard, Insert, Inserted, MemoryStore, Patch, Pick, Room},
+};
+
+/// A memory store that takes a millisecond a batch, counts them, and rejects batches with a poisoned request.
+#[derive(Debug, Default)]
+struct Slow {
+    store: MemoryStore,
+    sizes: Mutex<Vec<usize>>,
+    at_once: AtomicUsize,
+    most_at_once: AtomicUsize,
+}
+
+#[async_trait]
+impl Store for Slow {
+    async fn write(&self, batch: Batch) -> Result<Answers, StoreError> {
+        let at_once = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        self.at_once.fetch_sub(1, Ordering::SeqCst);
+        self.sizes.lock().unwrap().push(batch.inserts.len() + batch.changes.len() + batch.claims.len());
+        for insert in &batch.inserts {
+            match &insert.request.bytes[..] {
+                b"poison" => return Err(StoreError::rejected("poison")),
+                b"panic" => panic!("on purpose"),
+                _ => {}
+            }
+        }
+        self.store.write(batch).await
+    }
+    async fn get(&self, jobs: &[JobKey]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.store.get(jobs).await
+    }
+    async fn part(&self, job: &JobKey, name: PartName) -> Result<Option<Part>, StoreError> {
+        self.store.part(job, name).await
+    }
+    async fn due(&self, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.store.due(limit).await
+    }
+    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+        self.store.list(query).await
+    }
+    async fn counts(&self, flow: &str) -> Result<Counts, StoreError> {
+        self.store.counts(flow).await
+    }
+    async fn check(&self) -> Result<(), StoreError> {
+        self.store.check().await
+    }
+    fn largest_part(&self) -> usize {
+        self.store.largest_part()
+    }
+    fn hints(&self) -> HintStream {
+        self.store.hints()
+    }
+}
+
+fn key(n: u128) -> JobKey {
+    JobKey { flow: "f".into(), id: JobId::from_u128(n) }
+}
+
+fn insert(n: u128, request: &'static str) -> Batch {
+    let insert = Insert {
+        job: key(n),
+        flow_version: 0,
+        facts: state::submit(None, 0, &Arc::new(Policy::default())),
+        owner: None,
+        request: Part::json(request),
+        idempotency: None,
+        room: Room { waiting: 1_000_000, waiting_per_owner: None },
+    };
+    Batch { inserts: vec![insert], ..Batch::default() }
+}
+
+fn mark(n: u128, mark: Mark) -> Batch {
+    let patch = Patch { mark: Some(mark), ..Patch::default() };
+    Batch { changes: vec![Change { job: key(n), guard: Guard::Version(1), patch }], ..Batch::default() }
+}
+
+fn claim(token: u128) -> Batch {
+    let pick = Pick::Next { flow: "f".into(), versions: Arc::new([0]), jobs: 1, bytes: usize::MAX };
+    let claim = Claim { pick, token: Token::from_u128(token), patch: state::claim(Duration::from_secs(1)) };
+    Batch { claims: vec![claim], ..Batch::default() }
+}
+
+async fn all(
+    store: &Arc<Coalesced<Slow>>,
+    batches: impl IntoIterator<Item = Batch>,
+) -> Vec<Result<Answers, StoreError>> {
+    let mut tasks = Vec::new();
+    for batch in batches {
+        let store = store.clone();
+        tasks.push(tokio::spawn(async move { store.write(batch).await }));
+    }
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    answers
+}
+
+fn store(coalescing: Coalescing) -> Arc<Coalesced<Slow>> {
+    Arc::new(Coalesced::new(Slow::default(), coalescing).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_share_batches_and_get_their_own_answers() {
+    let store = store(Coalescing::default());
+    for answer in all(&store, (0..1000).map(|n| insert(n, "1"))).await {
+        assert!(matches!(answer.unwrap().inserts[..], [Inserted::Created { .. }]));
+    }
+    let claimed = all(&store, (1..=1000).map(claim)).await;
+    let mut tokens: Vec<_> =
+        claimed.iter().map(|answer| answer.as_ref().unwrap().claims[0][0].record.token.unwrap()).collect();
+    assert!(tokens.is_sorted());
+    tokens.dedup();
+    assert_eq!(tokens.len(), 1000);
+    let sizes = store.inner().sizes.lock().unwrap().clone();
+    assert!(sizes.len() < 50 && sizes.iter().all(|size| *size <= 256), "{sizes:?}");
+    assert_eq!(store.inner().most_at_once.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_caller_waits_for_nobody() {
+    let store = store(Coalescing::default());
+    let began = tokio::time::Instant::now();
+    store.write(insert(1, "1")).await.unwrap();
+    assert_eq!(began.elapsed(), Duration::from_millis(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_batches_are_on_their_way_as_the_store_likes() {
+    let store = store(Coalescing::default().in_flight(3).entries(10));
+    all(&store, (0..100).map(|n| insert(n, "1"))).await;
+    assert_eq!(store.inner().most_at_once.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_entry_fails_alone() {
+    let store = store(Coalescing::default());
+    let batches = (0..100).map(|n| insert(n, if n == 37 { "poison" } else { "1" }));
+    for (n, answer) in all(&store, batches).await.into_iter().enumerate() {
+        assert_eq!(answer.is_err(), n == 37, "{n}: {answer:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_batch_changes_a_job_once() {
+    let store = store(Coalescing::default());
+    store.write(insert(1, "1")).await.unwrap();
+    let answers = all(&store, (0..3).map(|_| mark(1, Mark::Cancel))).await;
+    let applied =
+        |answer: &Result<Answers, StoreError>| matches!(answer.as_ref().unwrap().changes[..], [Changed::Applied(_)]);
+    assert_eq!(answers.iter().filter(|answer| applied(answer)).count(), 1);
+    assert_eq!(*store.inner().sizes.lock().unwrap(), [1, 1, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_away_leaves_its_batch_whole() {
+    let store = store(Coalescing::default());
+    {
+        let mut write = std::pin::pin!(store.write(insert(1, "1")));
+        let polled =
+            std::future::poll_fn(|context| std::task::Poll::Ready(write.as_mut().poll(context).is_ready())).await;
+        assert!(!polled);
+    }
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert!(store.get(&[key(1)]).await.unwrap()[0].is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_panics_is_answered_for_and_asked_again() {
+    let store = store(Coalescing::default());
+    assert!(matches!(store.write(insert(1, "panic")).await, Err(StoreError::Unavailable(_))));
+    store.write(insert(2, "1")).await.unwrap();
+}

@@ -1,0 +1,35 @@
+//! Calls of cargo that more than one command makes.
+
+use std::{
+    env,
+    process::{Command, Stdio},
+};
+
+/// The cargo that runs us, with these arguments, separated by spaces.
+pub(crate) fn cargo(args: &str) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args.split_whitespace());
+    command
+}
+
+/// All tests but the doc tests, built by this profile, by nextest where it is installed.
+pub(crate) fn tests(profile: &str) -> Command {
+    let mut command = match nextest_is_installed() {
+        true => cargo("nextest run --locked --workspace --no-fail-fast --cargo-profile"),
+        false => cargo("test --locked --workspace --no-fail-fast --lib --bins --tests --examples --profile"),
+    };
+    command.arg(profile);
+    command
+}
+
+/// The doc tests, which nextest cannot run.
+pub(crate) fn doc_tests(profile: &str) -> Command {
+    let mut command = cargo("test --locked --workspace --no-fail-fast --doc --profile");
+    command.arg(profile);
+    command
+}
+
+fn nextest_is_installed() -> bool {
+    let version = cargo("nextest --version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    version.is_ok_and(|status| status.success())
+}
