@@ -5,18 +5,17 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use asyncflow_poem::{FlowService, core::*};
-//! use poem::{Endpoint, Request, Route, http::StatusCode};
+//! use asyncflow_poem::{FlowService, core::{FlowEngine, JobContext, MemoryStore}};
+//! use poem::{Body, Endpoint, Request, Route, http::{Method, StatusCode}};
 //!
 //! let engine = FlowEngine::builder()
 //!     .store(MemoryStore::new())
-//!     .executor(TokioExecutor::new())
-//!     .flow("double", async |n: i64, _: JobContext| Ok::<_, std::convert::Infallible>(n * 2))
+//!     .flow("double", |n: i64, _: JobContext| async move { Ok::<_, String>(n * 2) })
 //!     .start()
 //!     .await?;
 //! let app = Route::new().nest("/jobs", asyncflow_poem::endpoint(FlowService::new(engine)));
 //!
-//! let request = Request::builder().method(poem::http::Method::POST).uri_str("/jobs/double");
+//! let request = Request::builder().method(Method::POST).uri_str("/jobs/double");
 //! let answer = app.call(request.content_type("application/json").body("21")).await?;
 //! assert_eq!(answer.status(), StatusCode::ACCEPTED);
 //! # Ok(())
@@ -29,7 +28,8 @@
 use http_body_util::BodyExt;
 use poem::{Body, Endpoint, Request, Response, Result};
 
-pub use asyncflow_tower::{self as tower, FlowService, core};
+pub use asyncflow_tower as tower;
+pub use asyncflow_tower::{FlowService, asyncflow_core as core};
 
 /// Answers the endpoints of a service's flows.
 #[derive(Clone, Debug)]
@@ -44,9 +44,12 @@ impl Endpoint for FlowEndpoint {
     type Output = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
-        let answer = tower::Service::call(&mut self.0.clone(), request.into()).await;
-        let (head, body) = answer.unwrap_or_else(|never| match never {}).into_parts();
-        let body = Body::from(body.map_err(|never| match never {}).boxed());
-        Ok(http::Response::from_parts(head, body).into())
+        let Ok(answer) = tower_service::Service::call(&mut self.0.clone(), request.into()).await;
+        let (head, body) = answer.into_parts();
+        // Boxed by hand: poem's own conversion from `http::Response` forgets how long a body is.
+        let body = Body::from(body.map_err(std::io::Error::other).boxed());
+        let mut response = Response::builder().status(head.status).body(body);
+        *response.headers_mut() = head.headers;
+        Ok(response)
     }
 }

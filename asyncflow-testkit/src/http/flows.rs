@@ -1,28 +1,27 @@
-//! The flows that the cases know, and the stage on which those jobs play that do just what a case tells them.
+//! The flows that the cases know.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use asyncflow_core::store::{ContentType, Part};
 use asyncflow_core::{
-    Again, BoxError, DecodeError, Flow, FlowEngineBuilder, FlowOptions, FromPayload, IntoPayload, JobContext, Progress, Raw, Retry,
-    store::{ContentType, Part},
+    Again, BoxError, DecodeError, EngineBuilder, Flow, FlowOptions, FromPayload, IntoPayload, JobContext, Raw, Retry,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tokio::sync::{Notify, mpsc};
 
-use super::exchange::fail;
+use super::stage::{Puppetry, Stage};
 
 /// Registers all flows.
-pub(super) fn register(builder: FlowEngineBuilder, stage: &Arc<Stage>) -> FlowEngineBuilder {
+pub(super) fn register(builder: EngineBuilder, stage: &Arc<Stage>) -> EngineBuilder {
     let options = || FlowOptions::new().progress_interval(Duration::ZERO);
-    let puppet = || Puppetry::new(stage);
+    let puppet = || Puppetry::<Value>::new(stage);
     builder
         // It returns what it was given, as a value or to the letter.
         .flow("echo", |value: Value, _: JobContext| async move { Ok::<_, Infallible>(value) })
@@ -38,6 +37,7 @@ pub(super) fn register(builder: FlowEngineBuilder, stage: &Arc<Stage>) -> FlowEn
         .flow_with("puppet", puppet(), options())
         .flow_with("stubborn", puppet().stubborn(), options())
         .flow_with("single", puppet(), options().concurrency(1))
+        .flow_with("hasty", puppet(), options().concurrency(1).expiry(Duration::from_millis(1)))
         .flow_with("full", puppet(), options().concurrency(1).max_waiting(1))
         .flow_with("narrow", Puppetry::<u32>::new(stage), options().concurrency(1).max_waiting(2).max_waiting_per_owner(1))
         // They fail, each in its way.

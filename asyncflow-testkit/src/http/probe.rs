@@ -5,13 +5,14 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use asyncflow_tower::{FlowLayer, FlowService};
+use asyncflow_core::{EngineBuilder, FlowEngine};
+use asyncflow_tower::{FlowLayer, FlowService, FlowServiceBuilder};
 use bytes::Bytes;
 
 use super::exchange::{Exchange, fail};
 use super::request::Request;
 use super::rules;
-use super::suite::Server;
+use super::suite::{Mount, Server};
 use super::wire::{Answer, Connection};
 use super::world::World;
 
@@ -39,13 +40,18 @@ impl Recording {
 #[derive(Clone)]
 pub(super) struct Probe {
     pub(super) world: Arc<World>,
+    pub(super) engine: FlowEngine,
     server: Arc<Server>,
     recording: Option<Recording>,
 }
 
 impl Probe {
-    pub(super) fn new(world: Arc<World>, server: Server, recording: Recording) -> Self {
-        Self { world, server: Arc::new(server), recording: Some(recording) }
+    /// A mount over the first node of a new world.
+    pub(super) async fn new(mount: Arc<Mount>, recording: Recording) -> Self {
+        let world = World::new(mount);
+        let engine = world.start(world.node()).await;
+        let server = (world.mount.service)(FlowService::new(engine.clone())).await;
+        Self { world, engine, server: Arc::new(server), recording: Some(recording) }
     }
 
     /// Sends a request, and records it with its answer.
@@ -69,7 +75,7 @@ impl Probe {
     }
 
     fn bytes(&self, request: &Request) -> Bytes {
-        [request.head(&self.world.mount.prefix), request.payload.clone()].concat().into()
+        [request.head(&self.server.prefix), request.payload.clone()].concat().into()
     }
 
     /// The same mount, for requests that do not go into the transcript: because there are many, or none knows their order.
@@ -91,7 +97,7 @@ impl Probe {
     pub(super) async fn flood(&self, request: Request, piece: Bytes) -> Exchange {
         const MOST: u64 = 256 << 20;
         let mut connection = self.connect().await;
-        let head = request.head(&self.world.mount.prefix);
+        let head = request.head(&self.server.prefix);
         let most = usize::try_from(MOST).unwrap_or(usize::MAX) / piece.len();
         let pieces = [head].into_iter().chain(std::iter::repeat_n(piece, most));
         let answer = connection.exchange(pieces, &request.method).await;
@@ -143,21 +149,27 @@ impl Probe {
         statuses
     }
 
-    /// A service over the case's engine, as it is unless something is set.
-    pub(super) fn service(&self) -> FlowService {
-        FlowService::new(self.world.engine.clone())
+    /// A service of the same node, as it is unless something is set.
+    pub(super) fn service(&self) -> FlowServiceBuilder {
+        FlowService::builder(self.engine.clone())
     }
 
-    /// Mounts another service over the same engine.
-    pub(super) async fn serve(&self, service: FlowService) -> Self {
-        let server = (self.world.mount.service)(service).await;
+    /// Mounts another service.
+    pub(super) async fn serve(&self, service: FlowServiceBuilder) -> Self {
+        let server = (self.world.mount.service)(built(service)).await;
         Self { server: Arc::new(server), ..self.clone() }
     }
 
-    /// Mounts a layer over the same engine, where this can be done.
-    pub(super) async fn layer(&self, layer: FlowLayer) -> Option<Self> {
-        let server = self.world.mount.layer.as_ref()?(layer).await;
+    /// Mounts a service as a layer, where this can be done.
+    pub(super) async fn layer(&self, service: FlowServiceBuilder) -> Option<Self> {
+        let server = self.world.mount.layer.as_ref()?(FlowLayer::new(built(service))).await;
         Some(Self { server: Arc::new(server), ..self.clone() })
+    }
+
+    /// Another node on the same store, with a mount of its own.
+    pub(super) async fn on(&self, node: EngineBuilder) -> Self {
+        let engine = self.world.start(node).await;
+        Self { engine: engine.clone(), ..self.clone() }.serve(FlowService::builder(engine)).await
     }
 
     /// What must be there at once, though there were time to wait.
@@ -214,4 +226,8 @@ fn understood(request: &Request, answer: io::Result<Answer>) -> Answer {
     answer.unwrap_or_else(|error| {
         fail(&format!("expected: an answer to {} {}\ngot:      {error}", request.method, request.target))
     })
+}
+
+fn built(service: FlowServiceBuilder) -> FlowService {
+    service.build().unwrap_or_else(|error| fail(&format!("the service cannot be built: {error}")))
 }

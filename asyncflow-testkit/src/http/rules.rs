@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::exchange::Exchange;
 
 /// The problem types with the statuses that they come with.
-const PROBLEMS: [(&str, u16); 17] = [
+const PROBLEMS: [(&str, u16); 18] = [
     ("not-found", 404),
     ("method-not-allowed", 405),
     ("unauthorized", 401),
@@ -14,6 +14,7 @@ const PROBLEMS: [(&str, u16); 17] = [
     ("invalid-idempotency-key", 400),
     ("body-too-large", 413),
     ("invalid-json", 400),
+    ("invalid-request", 400),
     ("invalid-request", 422),
     ("idempotency-key-reused", 422),
     ("over-quota", 429),

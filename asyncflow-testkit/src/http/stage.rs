@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Stage {
     started: Mutex<Vec<Started>>,
+    closed: AtomicBool,
     news: Notify,
 }
 
@@ -39,9 +41,19 @@ enum Command {
 }
 
 impl Stage {
+    /// Ends all handlers, also those that start from now on.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.started().clear();
+    }
+
     fn enter(&self, flow: &str, id: String) -> mpsc::UnboundedReceiver<Command> {
         let (commands, told) = mpsc::unbounded_channel();
-        self.started().push(Started { flow: flow.into(), id, commands, taken: false });
+        let mut started = self.started();
+        if !self.closed.load(Ordering::SeqCst) {
+            started.push(Started { flow: flow.into(), id, commands, taken: false });
+        }
+        drop(started);
         self.news.notify_waiters();
         told
     }

@@ -8,25 +8,47 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use asyncflow_tower::{FlowLayer, FlowService};
+use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::cases::{self, Case};
 use super::exchange::Failure;
-use super::probe::Recording;
+use super::probe::{Probe, Recording};
+use super::reference;
 use super::transcript::Transcript;
-use super::world::World;
 
 /// A server that runs until this is dropped.
 #[derive(Debug)]
 pub struct Server {
     pub(super) address: SocketAddr,
+    pub(super) prefix: String,
     task: JoinHandle<()>,
 }
 
 impl Server {
     /// The server that listens on this address for as long as this task runs.
     pub fn new(address: SocketAddr, task: JoinHandle<()>) -> Self {
-        Self { address, task }
+        Self { address, prefix: String::new(), task }
+    }
+
+    /// Binds a free port of the loopback interface, and runs the server that this makes of it.
+    ///
+    /// # Panics
+    /// There is no free port.
+    pub async fn bind<F, Fut>(serve: F) -> Self
+    where
+        F: FnOnce(TcpListener) -> Fut,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        Self::new(address, tokio::spawn(serve(listener)))
+    }
+
+    /// Says below which path the service is mounted, such as `/jobs`; at the root unless said.
+    pub fn below(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
     }
 }
 
@@ -42,7 +64,6 @@ type Serve<S> = Box<dyn Fn(S) -> Pin<Box<dyn Future<Output = Server> + Send>> + 
 pub(super) struct Mount {
     pub(super) service: Serve<FlowService>,
     pub(super) layer: Option<Serve<FlowLayer>>,
-    pub(super) prefix: String,
 }
 
 /// The conformance suite for one way to mount the service.
@@ -59,17 +80,11 @@ impl Suite {
         Fut: Future<Output = Server> + Send + 'static,
     {
         let service: Serve<FlowService> = Box::new(move |service| Box::pin(mount(service)));
-        Self { mount: Mount { service, layer: None, prefix: String::new() } }
+        Self { mount: Mount { service, layer: None } }
     }
 
-    /// The path below which the mount serves the service, such as `/jobs`; none unless set.
-    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.mount.prefix = prefix.into();
-        self
-    }
-
-    /// Runs the cases for a layer too: with a function that serves the layer around an application which answers every request
-    /// with status 299, and with its method, a space, its path and query, `": "` and its body as body.
+    /// Runs the cases for a layer too: with a function that serves the layer around an application which answers every request with
+    /// 200, and with its method, a space, its path and query, `": "` and its body as the body.
     pub fn layered<F, Fut>(mut self, mount: F) -> Self
     where
         F: Fn(FlowLayer) -> Fut + Send + Sync + 'static,
@@ -112,29 +127,30 @@ impl Suite {
         transcript
     }
 
-    /// Runs all cases, and compares what was said with the transcript that every mount gives.
+    /// Runs all cases through this mount and through bare [`hyper`](super::hyper()), side by side, and compares what was said.
     ///
     /// # Panics
-    /// As [`run`](Self::run), and where the transcript differs, with the first difference.
+    /// As [`run`](Self::run), and with the cases in which something differs.
     pub async fn verify(self) {
-        let transcript = self.run().await;
-        if let Some(difference) = Transcript::expected().difference(&transcript) {
-            panic!("the transcript differs from the expected one, in:\n\n{}\n", indent(&difference));
+        let (here, there) = tokio::join!(self.run(), reference::suite().run());
+        let differences: Vec<_> = here.differences(&there).iter().map(|difference| indent(difference)).collect();
+        if !differences.is_empty() {
+            panic!("here is said what bare hyper does not say, in:\n\n{}\n", differences.join("\n\n"));
         }
     }
 }
 
 impl fmt::Debug for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Suite").field("prefix", &self.mount.prefix).finish_non_exhaustive()
+        f.debug_struct("Suite").finish_non_exhaustive()
     }
 }
 
 /// Plays one case against an engine of its own.
 async fn play(case: Case, mount: Arc<Mount>) -> Result<Recording, String> {
-    let world = World::begin(mount).await;
     let recording = Recording::default();
-    let probe = world.probe(recording.clone()).await;
+    let probe = Probe::new(mount, recording.clone()).await;
+    let world = probe.world.clone();
     let outcome = tokio::spawn((case.run)(probe)).await;
     world.end().await;
     match outcome {

@@ -11,25 +11,64 @@ use super::wire::Answer;
 /// seen where the same one comes again), the `instance` of a problem, and how many seconds a `Retry-After` asks for.
 /// Headers are sorted by name: their order means nothing.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Transcript(String);
+pub struct Transcript {
+    /// What was said in each case.
+    cases: Vec<(String, String)>,
+}
 
 impl Transcript {
-    /// Adds the exchanges of a case.
+    /// Adds the exchanges of a case, if there are any.
     pub(super) fn add(&mut self, case: &str, exchanges: &[(Request, Option<Answer>)]) {
-        if exchanges.is_empty() {
-            return;
-        }
         let mut masks = Masks::default();
-        self.line("##", case);
+        let mut text = Lines::default();
         for (request, answer) in exchanges {
-            self.0.push('\n');
-            self.exchange(&mut masks, request, answer.as_ref());
+            text.exchange(&mut masks, request, answer.as_ref());
         }
-        self.0.push('\n');
+        if !exchanges.is_empty() {
+            self.cases.push((case.to_owned(), text.0));
+        }
     }
 
+    /// Where what was said here differs from what was said there: of each such case the first line, with what was said before it. A
+    /// case that was not played here, as the mount has no layer, is no difference.
+    pub fn differences(&self, there: &Self) -> Vec<String> {
+        let differs = |(case, here): &(String, String)| {
+            let there = there.cases.iter().find(|(name, _)| name == case).map_or("", |(_, text)| text);
+            let (here, there): (Vec<_>, Vec<_>) = (here.lines().collect(), there.lines().collect());
+            let line = |lines: &[&str], at: usize| lines.get(at).copied().unwrap_or("(end)").to_owned();
+            let at = (0..here.len().max(there.len())).find(|&at| line(&here, at) != line(&there, at))?;
+            let (before, here, there) = (here[..at].join("\n"), line(&here, at), line(&there, at));
+            Some(format!("{case}\n{before}\nhere:  {here}\nthere: {there}"))
+        };
+        self.cases.iter().filter_map(differs).collect()
+    }
+}
+
+impl fmt::Display for Transcript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut between = "";
+        for (case, text) in &self.cases {
+            write!(f, "{between}## {case}\n{text}")?;
+            between = "\n";
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Transcript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transcript({} cases)", self.cases.len())
+    }
+}
+
+/// The text of a case.
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
     fn exchange(&mut self, masks: &mut Masks, request: &Request, answer: Option<&Answer>) {
-        self.line(">", &format!("{} {}", request.method, masks.text(&request.target)));
+        let space = if self.0.is_empty() { "" } else { "\n" };
+        self.line(&format!("{space}>"), &format!("{} {}", request.method, masks.text(&request.target)));
         for (name, value) in &request.headers {
             self.header(">", masks, name, &value.escape_ascii().to_string());
         }
@@ -47,16 +86,6 @@ impl Transcript {
             self.header("<", masks, name, value);
         }
         self.body("<", masks, &answer.body);
-    }
-
-    /// The first line that differs in `other`, with what was said before it, for a reader.
-    pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        let (ours, theirs): (Vec<_>, Vec<_>) = (self.0.lines().collect(), other.0.lines().collect());
-        let line = |lines: &[&str], at: usize| lines.get(at).copied().unwrap_or("(end)").to_owned();
-        let at = (0..ours.len().max(theirs.len())).find(|&at| line(&ours, at) != line(&theirs, at))?;
-        let case = ours[..at].iter().rposition(|line| line.starts_with("##")).unwrap_or(0);
-        let context = ours[case..at].join("\n");
-        Some(format!("{context}\nhere:  {}\nthere: {}", line(&ours, at), line(&theirs, at)))
     }
 
     fn line(&mut self, mark: &str, text: &str) {
@@ -87,21 +116,9 @@ impl Transcript {
     }
 }
 
-impl fmt::Display for Transcript {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Transcript {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Transcript({} lines)", self.0.lines().count())
-    }
-}
-
 /// One exchange as text, with nothing masked.
 pub(super) fn plain(request: &Request, answer: &Answer) -> String {
-    let mut text = Transcript::default();
+    let mut text = Lines::default();
     text.exchange(&mut Masks { off: true, ..Masks::default() }, request, Some(answer));
     text.0
 }
@@ -218,18 +235,24 @@ mod tests {
         assert_eq!(Masks::default().tags(r#"W/"x", "y", "x", *"#), r#"W/"<tag1>", "<tag2>", "<tag1>", *"#);
     }
 
+    fn transcript(cases: &[(&str, u16)]) -> Transcript {
+        let mut transcript = Transcript::default();
+        for (case, status) in cases {
+            let (interim, headers) = (vec![], vec![("date".to_owned(), "now".to_owned())]);
+            let answer = Answer { interim, status: *status, reason: "So".into(), headers, body: "b\nc".into() };
+            transcript.add(case, &[(Request::get("/x"), Some(answer))]);
+        }
+        transcript
+    }
+
     #[test]
     fn a_difference_shows_the_case_and_both_lines() {
-        let transcript = |status| {
-            let headers = vec![("date".to_owned(), "now".to_owned())];
-            let body = bytes::Bytes::new();
-            let answer = Answer { interim: vec![], status, reason: "So".into(), headers, body };
-            let mut transcript = Transcript::default();
-            transcript.add("a case", &[(Request::get("/x"), Some(answer))]);
-            transcript
-        };
-        assert_eq!(transcript(200).difference(&transcript(200)), None);
-        let difference = transcript(200).difference(&transcript(404)).expect("they differ");
-        assert!(difference.ends_with("> GET /x\nhere:  < 200 So\nthere: < 404 So"), "{difference}");
+        let expected = transcript(&[("one", 200), ("two", 200)]);
+        assert!(expected.differences(&expected).is_empty());
+        assert!(transcript(&[("two", 200)]).differences(&expected).is_empty());
+        let difference = transcript(&[("one", 200), ("two", 404)]).differences(&expected);
+        assert_eq!(difference, ["two\n> GET /x\nhere:  < 404 So\nthere: < 200 So"]);
+        let difference = transcript(&[("three", 200)]).differences(&expected);
+        assert_eq!(difference, ["three\n\nhere:  > GET /x\nthere: (end)"]);
     }
 }

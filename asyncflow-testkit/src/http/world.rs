@@ -1,15 +1,19 @@
-//! What lies behind a case's mount: an engine of its own over a store of its own.
+//! What lies behind a case's mounts: nodes and a store of its own.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use asyncflow_core::store::Store;
-use asyncflow_core::{FlowEngine, JobId, JobKey, ManualClock, MemoryStore, Record, Stamp, State, TokioExecutor};
-use asyncflow_tower::FlowService;
+use asyncflow_core::store::{Batch, Claim, Part, Pick};
+use asyncflow_core::{
+    Clock, EngineBuilder, FlowEngine, JobId, JobKey, MemoryStore, Record, Stamp, State, Store, SubmitOptions, SystemClock,
+    TokioExecutor, Token, state,
+};
 
 use super::exchange::fail;
 use super::flows;
-use super::probe::{Probe, Recording};
+use super::outage::Outage;
+use super::probe::Probe;
 use super::request::Request;
 use super::stage::{Puppet, Stage};
 use super::suite::Mount;
@@ -17,40 +21,85 @@ use super::suite::Mount;
 /// How long a job may take to get where a case expects it, before we say that it does not.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-#[derive(Debug)]
 pub(super) struct World {
     pub(super) mount: Arc<Mount>,
-    pub(super) engine: FlowEngine,
-    pub(super) store: MemoryStore,
-    /// The store's clock. It stands unless a case turns it.
-    pub(super) clock: Arc<ManualClock>,
+    /// The store as it is, whether or not the nodes reach it.
+    store: MemoryStore,
+    away: Arc<AtomicBool>,
+    pub(super) clock: Arc<ShiftedClock>,
     stage: Arc<Stage>,
+    nodes: Mutex<Vec<FlowEngine>>,
 }
 
 impl World {
-    pub(super) async fn begin(mount: Arc<Mount>) -> Arc<Self> {
-        // The time in the contract's example.
-        let clock = Arc::new(ManualClock::at(Stamp::from_micros(1_692_027_045_000_000)));
+    pub(super) fn new(mount: Arc<Mount>) -> Arc<Self> {
+        let clock = Arc::<ShiftedClock>::default();
         let store = MemoryStore::with_clock(clock.clone());
-        let stage = Arc::new(Stage::default());
-        let builder = FlowEngine::builder().store(store.clone()).clock(clock.clone()).executor(TokioExecutor::new());
-        let engine = flows::register(builder, &stage).start().await;
-        let engine = engine.unwrap_or_else(|error| fail(&format!("the engine does not start: {error}")));
-        Arc::new(Self { mount, engine, store, clock, stage })
+        Arc::new(Self { mount, store, clock, away: Arc::default(), stage: Arc::default(), nodes: Mutex::default() })
     }
 
-    pub(super) async fn probe(self: &Arc<Self>, recording: Recording) -> Probe {
-        let server = (self.mount.service)(FlowService::new(self.engine.clone())).await;
-        Probe::new(self.clone(), server, recording)
+    /// A node without flows.
+    pub(super) fn bare_node(&self) -> EngineBuilder {
+        let store = Outage { inner: self.store.clone(), away: self.away.clone() };
+        FlowEngine::builder().store(store).clock(self.clock.clone()).executor(TokioExecutor::new())
+    }
+
+    /// A node with all the flows that cases know.
+    pub(super) fn node(&self) -> EngineBuilder {
+        flows::register(self.bare_node(), &self.stage)
+    }
+
+    pub(super) async fn start(&self, node: EngineBuilder) -> FlowEngine {
+        let engine = node.start().await.unwrap_or_else(|error| fail(&format!("the engine does not start: {error}")));
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner).push(engine.clone());
+        engine
+    }
+
+    /// Lets the nodes reach the store no more, or again.
+    pub(super) fn outage(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
     }
 
     pub(super) async fn end(&self) {
-        self.engine.shutdown(Duration::ZERO).await;
+        self.outage(false);
+        self.stage.close();
+        let nodes = std::mem::take(&mut *self.nodes.lock().unwrap_or_else(PoisonError::into_inner));
+        for node in nodes {
+            node.shutdown(Duration::ZERO).await;
+        }
     }
 
-    async fn record(&self, flow: &str, id: &str) -> Option<Record> {
+    /// Claims a job for a worker that is never heard of again.
+    pub(super) async fn lose(&self, flow: &str, id: &str) {
+        let job = JobKey { flow: flow.into(), id: JobId::parse(id.as_bytes()).unwrap_or_else(|error| fail(&error.to_string())) };
+        let claim = Claim { pick: Pick::Job(job), token: Token::from_u128(1), patch: state::claim(Duration::from_millis(1)) };
+        let answers = self.store.write(Batch { claims: vec![claim], ..Batch::default() }).await;
+        if !answers.is_ok_and(|answers| answers.claims.iter().any(|claimed| claimed.len() == 1)) {
+            fail("expected: the job to wait for a worker");
+        }
+    }
+
+    pub(super) async fn record(&self, flow: &str, id: &str) -> Option<Record> {
         let job = JobKey { flow: flow.into(), id: JobId::parse(id.as_bytes()).ok()? };
         self.store.get(&[job]).await.ok()?.pop()?
+    }
+}
+
+/// The machine's clock, set forward or back.
+#[derive(Debug, Default)]
+pub(super) struct ShiftedClock(AtomicI64);
+
+impl ShiftedClock {
+    /// Sets it so many seconds before or after the machine's clock.
+    pub(super) fn shift(&self, seconds: i64) {
+        self.0.store(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ShiftedClock {
+    fn now(&self) -> Stamp {
+        let shift = self.0.load(Ordering::SeqCst).saturating_mul(1_000_000);
+        Stamp::from_micros(SystemClock.now().as_micros().saturating_add(shift))
     }
 }
 
@@ -101,7 +150,10 @@ impl Probe {
 
     /// Makes a job that is due in an hour.
     pub(super) async fn scheduled(&self, flow: &str) -> String {
-        todo!("{flow}")
+        let later = SubmitOptions::new().run_in(Duration::from_secs(3600));
+        let flow = self.engine.flow_ref(flow).unwrap_or_else(|| fail(&format!("there is no flow {flow}")));
+        let submitted = flow.submit(Part::json("{}"), later).await;
+        submitted.unwrap_or_else(|error| fail(&format!("the job is not accepted: {error}"))).id.to_string()
     }
 
     /// Waits until a job has ended.

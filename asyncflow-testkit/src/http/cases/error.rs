@@ -8,10 +8,6 @@ pub(super) fn cases(cases: &mut Cases) {
     cases.add("by default the stack trace is the error and its chain of causes, one a line", causes);
     cases.add("an error's type is the last segment of its type's name, or what it says of itself", types);
     cases.add("a panic is an error of type Panicked that does not tell the panic's text", panicked);
-    cases.add("an attempt over its time is an error of type TimedOut", timed_out);
-    cases.add("a result that cannot be encoded is an error of type UnencodableResult", unencodable);
-    cases.add("a result over its limit is an error of type ResultTooLarge", too_large);
-    cases.add("a job that is put off too often is an error of type SnoozedTooOften", snoozed);
     cases.add("whatever went wrong, the job can be read, and the next one runs", next_one_runs);
 }
 
@@ -21,7 +17,7 @@ async fn shape(t: Probe) {
     t.ended("puppet", job.id()).await;
     let answer = t.send(Request::get(job.path("error"))).await;
     answer.is(200).has("content-type", "application/json").lacks("retry-after").says("/JobId", job.id());
-    let error = r#"{"Type":"Told","Message":"it is broken","StackTrace":"it is broken"}"#;
+    let error = r#"{"Type":"Told","Message":"it is broken","StackTrace":"Told: it is broken"}"#;
     answer.reads(&format!(r#"{{"JobId":"<id1>","Error":{error}}}"#));
 }
 
@@ -40,7 +36,7 @@ async fn none(t: Probe) {
 async fn causes(t: Probe) {
     let id = t.failed("failing").await;
     let answer = t.send(Request::get(format!("/failing/{id}/error"))).await;
-    let trace = "the order cannot be placed\nthe price is unknown\nno such item";
+    let trace = "OrderError: the order cannot be placed\ncaused by: the price is unknown\ncaused by: no such item";
     answer.is(200).says("/Error/Message", "the order cannot be placed").says("/Error/StackTrace", trace);
 }
 
@@ -60,27 +56,6 @@ async fn panicked(t: Probe) {
     let told = String::from_utf8_lossy(&answer.body);
     answer.expect(!told.contains("secret") && !told.contains(".rs"), "nothing of the panic's text or place");
     answer.expect(answer.at("/Error/StackTrace") != "", "a stack trace that is not empty");
-}
-
-async fn timed_out(t: Probe) {
-    let id = t.failed("brief").await;
-    t.send(Request::get(format!("/brief/{id}/error"))).await.is(200).says("/Error/Type", "TimedOut");
-}
-
-async fn unencodable(t: Probe) {
-    let id = t.failed("unencodable").await;
-    t.send(Request::get(format!("/unencodable/{id}/error"))).await.is(200).says("/Error/Type", "UnencodableResult");
-    t.send(Request::get(format!("/unencodable/{id}/result"))).await.problem(404, "job-failed");
-}
-
-async fn too_large(t: Probe) {
-    let id = t.failed("large").await;
-    t.send(Request::get(format!("/large/{id}/error"))).await.is(200).says("/Error/Type", "ResultTooLarge");
-}
-
-async fn snoozed(t: Probe) {
-    let id = t.failed("snoozing").await;
-    t.send(Request::get(format!("/snoozing/{id}/error"))).await.is(200).says("/Error/Type", "SnoozedTooOften");
 }
 
 async fn next_one_runs(t: Probe) {

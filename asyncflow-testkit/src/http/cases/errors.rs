@@ -1,6 +1,8 @@
 //! What an error shows, as it is set.
 
-use super::{Cases, ErrorDetail, Probe, Request};
+use asyncflow_tower::ErrorDetail;
+
+use super::{Cases, Probe, Request};
 
 pub(super) fn cases(cases: &mut Cases) {
     cases.add("in full, an error shows its causes, and of a panic the text and the place", full);
@@ -9,12 +11,12 @@ pub(super) fn cases(cases: &mut Cases) {
 }
 
 async fn full(t: Probe) {
-    let full = t.serve(t.service().errors(ErrorDetail::Full)).await;
+    let full = t.serve(t.service().error_detail(ErrorDetail::Full)).await;
     let id = t.failed("failing").await;
     let answer = full.quietly(Request::get(format!("/failing/{id}/error"))).await;
     answer.is(200).says("/Error/Type", "OrderError").says("/Error/Message", "the order cannot be placed");
     let trace = answer.at("/Error/StackTrace").as_str().unwrap_or_default().to_owned();
-    let chain = "the order cannot be placed\nthe price is unknown\nno such item";
+    let chain = "OrderError: the order cannot be placed\ncaused by: the price is unknown\ncaused by: no such item";
     answer.expect(trace.starts_with(chain), "a stack trace that starts with the chain of causes");
 
     let job = t.puppet("puppet").await;
@@ -27,7 +29,7 @@ async fn full(t: Probe) {
 }
 
 async fn message(t: Probe) {
-    let t = t.serve(t.service().errors(ErrorDetail::Message)).await;
+    let t = t.serve(t.service().error_detail(ErrorDetail::Message)).await;
     let id = t.failed("failing").await;
     let answer = t.send(Request::get(format!("/failing/{id}/error"))).await;
     let error = r#"{"Type":"OrderError","Message":"the order cannot be placed","StackTrace":null}"#;
@@ -35,7 +37,7 @@ async fn message(t: Probe) {
 }
 
 async fn opaque(t: Probe) {
-    let t = t.serve(t.service().errors(ErrorDetail::Opaque)).await;
+    let t = t.serve(t.service().error_detail(ErrorDetail::Opaque)).await;
     let [failed, timed_out] = [("failing", t.failed("failing").await), ("brief", t.failed("brief").await)];
     let mut known = None;
     for (flow, id) in [failed, timed_out] {

@@ -57,6 +57,7 @@ async fn bad_heads(t: Probe) {
         "POST /puppet HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: -1\r\n\r\n{}",
         "POST /puppet HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2x\r\n\r\n{}",
         "POST /puppet HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
+        "POST /puppet HTTP/1.1\r\nhost: x\r\ncontent-length: 18446744073709551615\r\n\r\n{}",
         "POST /puppet HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999999999999999\r\n\r\n{}",
         "\u{16}\u{3}\u{1}\0\u{1}",
     ] {
@@ -141,7 +142,8 @@ fn assert_eq(got: &[u16], expected: &[u16]) {
 }
 
 async fn silent(t: Probe) {
-    let mut silent = t.quiet().open(Request::post("/puppet").with("content-length", "2")).await;
+    let json = Request::post("/puppet").with("content-type", "application/json");
+    let mut silent = t.quiet().open(json.with("content-length", "2")).await;
     silent.stays_open(Duration::from_millis(20)).await;
     unharmed(&t).await;
 }

@@ -47,7 +47,7 @@ async fn default(t: Probe) {
 }
 
 async fn declared(t: Probe) {
-    for length in ["1025", "3000000", "9223372036854775807", "18446744073709551615"] {
+    for length in ["1025", "3000000", "9223372036854775807"] {
         // Nothing follows the head: were a byte waited for, there would be no answer.
         t.send(declared_as("small", length)).await.problem(413, "body-too-large");
     }

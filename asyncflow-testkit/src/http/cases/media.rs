@@ -7,7 +7,7 @@ pub(super) fn cases(cases: &mut Cases) {
     cases.add("a body of another type is the problem unsupported-media-type, with Accept", other_types);
     cases.add("a non-empty body without a type, or with two, is refused", no_type_or_two);
     cases.add("a chunked body without a type is refused at its first byte", chunked_without_type);
-    cases.add("another charset than UTF-8 is refused", charsets);
+    cases.add("a text that says another charset than UTF-8 is refused", charsets);
     cases.add("a content encoding other than identity is refused", encodings);
     cases.add("an empty body is JSON null, whatever its type and encoding say", empty_is_null);
     cases.add("a flow that takes text is sent text, and JSON too", text);
@@ -88,8 +88,6 @@ async fn chunked_without_type(t: Probe) {
 
 async fn charsets(t: Probe) {
     for charset in ["iso-8859-1", "utf-16", "\"latin1\"", "windows-1252"] {
-        let json = typed(&format!("application/json; charset={charset}")).body("1");
-        t.send(json).await.problem(415, "unsupported-media-type");
         let text = Request::post("/text").with("content-type", format!("text/plain; charset={charset}")).body("x");
         t.send(text).await.problem(415, "unsupported-media-type");
     }
@@ -116,7 +114,6 @@ async fn empty_is_null(t: Probe) {
         empty().with("content-type", "text/csv").body(""),
         empty().with("content-type", "nonsense").body(""),
         empty().with("content-type", "text/csv").with("content-type", "text/xml").body(""),
-        empty().with("content-type", "application/json; charset=utf-16").body(""),
         empty().with("content-encoding", "gzip").body(""),
     ] {
         let id = t.send(request).await.is(202).id();

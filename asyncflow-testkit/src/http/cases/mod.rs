@@ -7,6 +7,7 @@ mod delete;
 mod enqueue;
 mod error;
 mod errors;
+mod fates;
 mod hostile;
 mod idempotency;
 mod json;
@@ -27,8 +28,13 @@ mod unavailable;
 mod urls;
 mod waiting;
 
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::pin::Pin;
+use std::sync::Arc;
+
+use asyncflow_tower::Refused;
+use http::HeaderValue;
+use http::request::Parts;
 
 use super::exchange::{Exchange, fail};
 use super::probe::{Pending, Probe};
@@ -67,6 +73,7 @@ pub(super) fn all() -> Vec<Case> {
         result::cases,
         error::cases,
         errors::cases,
+        fates::cases,
         delete::cases,
         cancel::cases,
         routing::cases,
@@ -88,6 +95,16 @@ pub(super) fn all() -> Vec<Case> {
         add(&mut cases);
     }
     cases.0
+}
+
+/// An owner hook that believes what a header says: none and `nobody` are not known, `eve` may do nothing.
+fn owners(head: &Parts) -> Ready<Result<Option<Arc<str>>, Refused>> {
+    let named = head.headers.get("x-owner").and_then(|owner| owner.to_str().ok());
+    ready(match named {
+        None | Some("nobody") => Err(Refused::unauthorized(HeaderValue::from_static("Bearer"))),
+        Some("eve") => Err(Refused::forbidden()),
+        Some(owner) => Ok(Some(owner.into())),
+    })
 }
 
 /// The headers of an answer, but for the time of day.

@@ -1,8 +1,9 @@
 //! The names of members.
 
+use asyncflow_tower::Naming;
 use serde_json::json;
 
-use super::{Cases, Naming, Probe, Request, UNKNOWN};
+use super::{Cases, Probe, Request, UNKNOWN};
 
 pub(super) fn cases(cases: &mut Cases) {
     cases.add("camel case makes all members camelCase, and nothing else other", camel_case);
@@ -35,7 +36,7 @@ async fn camel_case(t: Probe) {
     let failed = camel.attach(enqueued.at("/requestId").as_str().unwrap_or_default()).await;
     failed.fail("no");
     camel.ended("puppet", failed.id()).await;
-    let error = r#"{"type":"Told","message":"no","stackTrace":"no"}"#;
+    let error = r#"{"type":"Told","message":"no","stackTrace":"Told: no"}"#;
     let answer = camel.send(Request::get(failed.path("error"))).await;
     answer.is(200).reads(&format!(r#"{{"jobId":"<id1>","error":{error}}}"#));
     camel.send(Request::get(format!("/puppet/{UNKNOWN}"))).await.problem(404, "not-found");

@@ -1,6 +1,6 @@
 //! Which refusal comes first, where there is reason for several.
 
-use super::{Cases, Owners, Probe, Request, UNKNOWN};
+use super::{Cases, Probe, Request, UNKNOWN, owners};
 
 pub(super) fn cases(cases: &mut Cases) {
     cases.add("refusals come in their order: path, method, owner, type, key, length, body, reused key, quota, room", ladder);
@@ -11,7 +11,7 @@ pub(super) fn cases(cases: &mut Cases) {
 
 /// One request that is wrong in every way, mended step by step.
 async fn ladder(t: Probe) {
-    let t = t.serve(t.service().owners(Owners)).await;
+    let t = t.serve(t.service().owner(owners)).await;
     let anna = |request: Request| request.with("x-owner", "anna");
     // Both limits of the flow are reached: anna's, and everybody's.
     let running = t.send(anna(Request::post("/narrow").json("0"))).await.is(202).id();
@@ -66,7 +66,7 @@ async fn key_before_chunks(t: Probe) {
 
 async fn owner_before_look_up(t: Probe) {
     let id = t.done("echo", "1").await;
-    let t = t.serve(t.service().owners(Owners)).await;
+    let t = t.serve(t.service().owner(owners)).await;
     for id in [UNKNOWN, "x", &id] {
         for request in [
             Request::get(format!("/echo/{id}")),

@@ -1,6 +1,6 @@
 //! Whose a job is, where owners are named.
 
-use super::{Cases, Owners, Probe, Request};
+use super::{Cases, Probe, Request, owners};
 
 pub(super) fn cases(cases: &mut Cases) {
     cases.add("a caller whom the hook does not know is refused with 401 and WWW-Authenticate, or with 403", refused);
@@ -16,14 +16,14 @@ fn by(owner: &str, request: Request) -> Request {
 }
 
 async fn refused(t: Probe) {
-    let t = t.serve(t.service().owners(Owners)).await;
+    let t = t.serve(t.service().owner(owners)).await;
     t.send(Request::post("/echo").json("1")).await.problem(401, "unauthorized").has("www-authenticate", "Bearer");
     t.send(by("eve", Request::post("/echo").json("1"))).await.problem(403, "forbidden").lacks("www-authenticate");
     t.send(by("anna", Request::post("/echo").json("1"))).await.is(202);
 }
 
 async fn not_there(t: Probe) {
-    let t = t.serve(t.service().owners(Owners)).await;
+    let t = t.serve(t.service().owner(owners)).await;
     let id = t.send(by("anna", Request::post("/puppet").json("{}"))).await.is(202).id();
     t.attach(&id).await;
     for request in [
@@ -43,7 +43,7 @@ async fn not_there(t: Probe) {
 }
 
 async fn keys(t: Probe) {
-    let t = t.serve(t.service().owners(Owners)).await;
+    let t = t.serve(t.service().owner(owners)).await;
     let keyed = |owner: &str, body: &'static str| {
         by(owner, Request::post("/puppet").with("idempotency-key", "k").json(body))
     };
@@ -54,7 +54,7 @@ async fn keys(t: Probe) {
 }
 
 async fn quota(t: Probe) {
-    let t = t.serve(t.service().owners(Owners)).await;
+    let t = t.serve(t.service().owner(owners)).await;
     let enqueue = |owner: &str| by(owner, Request::post("/narrow").json("1"));
     let running = t.send(enqueue("anna")).await.is(202).id();
     let running = t.attach(&running).await;
@@ -67,7 +67,7 @@ async fn quota(t: Probe) {
 }
 
 async fn where_asked(t: Probe) {
-    let t = t.serve(t.service().owners(Owners)).await;
+    let t = t.serve(t.service().owner(owners)).await;
     t.send(Request::new("OPTIONS", "/echo")).await.is(204);
     t.send(Request::new("PUT", "/echo")).await.problem(405, "method-not-allowed");
     t.send(Request::get("/nope")).await.problem(404, "not-found");

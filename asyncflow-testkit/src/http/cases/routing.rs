@@ -127,7 +127,7 @@ async fn other_forms(t: Probe) {
         id[1..].to_owned(),
         format!(" {id}").replace(' ', "%20"),
     ] {
-        t.send(Request::get(format!("/echo/{form}/status"))).await.problem(404, "not-found");
+        t.quietly(Request::get(format!("/echo/{form}/status"))).await.problem(404, "not-found");
     }
 }
 
@@ -139,7 +139,7 @@ async fn every_flow(t: Probe) {
 }
 
 async fn one_flow(t: Probe) {
-    let one = t.serve(t.service().only("echo")).await;
+    let one = t.serve(t.service().flow("echo")).await;
     let id = one.send(Request::post("/echo").json("1")).await.is(202).id();
     one.ended("echo", &id).await;
     one.send(Request::get(format!("/echo/{id}/result"))).await.is(200).body_is("1");

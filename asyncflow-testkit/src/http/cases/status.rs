@@ -1,5 +1,6 @@
 //! `GET /data/{jobId}/status`.
 
+use asyncflow_core::State;
 use serde_json::json;
 
 use super::{Cases, Probe, Request};
