@@ -4,6 +4,7 @@
 //! look for themselves. The [`FlowEngine`] joins the two by a pure state machine ([`state`]). So every store works with every executor, and
 //! a crash loses nothing.
 
+mod by_id;
 mod chance;
 mod clock;
 mod engine;

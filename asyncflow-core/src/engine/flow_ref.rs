@@ -193,7 +193,7 @@ impl FlowRef {
             };
             let change = Change { job: job.clone(), guard, patch };
             let batch = Batch { changes: vec![change], ..Batch::default() };
-            match node.write(batch).await?.changes.pop() {
+            match node.write(&batch).await?.changes.pop() {
                 Some(Changed::Applied(now)) => {
                     node.marked(&now);
                     return Ok(Some((now, Ok(()))));

@@ -174,7 +174,7 @@ impl Node {
     pub(crate) async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let mut call = pin!(call);
         // Embedded stores answer at once: no timer for them.
-        if let Poll::Ready(answer) = self.poll_once(call.as_mut()).await {
+        if let Poll::Ready(answer) = poll_once(call.as_mut()).await {
             return answer;
         }
         let patience = self.on_runtime(|| tokio::time::sleep(self.timing.call));
@@ -186,7 +186,7 @@ impl Node {
     }
 
     /// Writes, for as long as a call may take.
-    pub(crate) async fn write(&self, batch: Batch) -> Result<Answers, StoreError> {
+    pub(crate) async fn write(&self, batch: &Batch) -> Result<Answers, StoreError> {
         self.call(self.store.write(batch)).await
     }
 
@@ -196,14 +196,10 @@ impl Node {
         future: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
         let mut future = Box::pin(future);
-        match self.poll_once(future.as_mut()).await {
+        match poll_once(future.as_mut()).await {
             Poll::Ready(value) => Some(value),
             Poll::Pending => self.runtime.spawn(future).await.ok(),
         }
-    }
-
-    async fn poll_once<F: Future>(&self, mut future: Pin<&mut F>) -> Poll<F::Output> {
-        std::future::poll_fn(|context| Poll::Ready(self.on_runtime(|| future.as_mut().poll(context)))).await
     }
 
     /// Waits for a tick.
@@ -221,6 +217,10 @@ impl Node {
     pub(crate) fn lease_end(&self) -> Instant {
         Instant::now() + self.timing.lease
     }
+}
+
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 
 impl fmt::Debug for Node {

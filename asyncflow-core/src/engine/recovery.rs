@@ -78,7 +78,7 @@ impl Node {
             if changes.is_empty() {
                 return Ok(());
             }
-            let answers = self.write(Batch { changes, ..Batch::default() }).await?;
+            let answers = self.write(&Batch { changes, ..Batch::default() }).await?;
             let mut applied = false;
             for changed in answers.changes {
                 if let Changed::Applied(record) = changed {

@@ -226,8 +226,7 @@ impl Node {
         let asked: Vec<JobKey> = inserts.iter().map(|insert| insert.job.clone()).collect();
         let (node, line) = (self.clone(), line.clone());
         let submitted = self.uninterrupted(async move {
-            let end = Instant::now() + node.timing.call.min(MOST_PATIENCE);
-            let answers = node.insert_all(inserts, end).await?;
+            let answers = node.insert_all(inserts).await?;
             node.backlog(&line);
             node.executor.dispatch(&asked).await;
             Ok(asked.iter().zip(answers).map(|(job, inserted)| submitted(job.id, inserted)).collect())
@@ -271,10 +270,9 @@ impl Node {
         slot: Option<Slot>,
         decoded: Option<Decoded>,
     ) -> Result<Submitted, SubmitError> {
-        let end = Instant::now() + self.timing.call.min(MOST_PATIENCE);
         let (job, delay) = (insert.job.clone(), (insert.facts.state == State::Scheduled).then_some(insert.facts.due));
         let Some(slot) = slot else {
-            let inserted = self.insert_all(vec![insert], end).await?.pop();
+            let inserted = self.insert_all(vec![insert]).await?.pop();
             let submitted = answered(job.id, inserted)?;
             match delay {
                 Some(delay) => self.alarm.set(delay),
@@ -287,8 +285,8 @@ impl Node {
             return Ok(submitted);
         };
         let claim = self.claim(line, 1);
-        let batch = Batch { inserts: vec![insert.clone()], claims: vec![claim.clone()], ..Batch::default() };
-        match self.write(batch).await {
+        let mut batch = Batch { inserts: vec![insert], claims: vec![claim], ..Batch::default() };
+        match self.write(&batch).await {
             Ok(mut answers) => {
                 let claimed = answers.claims.pop().and_then(|mut claimed| claimed.pop());
                 self.take_up(slot, claimed, &job, decoded);
@@ -298,12 +296,13 @@ impl Node {
             Err(_) => {
                 // The claim may have been served: that is found out, whatever becomes of the insert.
                 let node = self.clone();
-                let resolved = async move {
-                    let claimed = node.resolve(claim).await;
-                    node.start_all(vec![slot], claimed)
-                };
-                self.runtime.spawn(resolved);
-                let inserted = self.insert_all(vec![insert], end).await?.pop();
+                if let Some(claim) = batch.claims.pop() {
+                    self.runtime.spawn(async move {
+                        let claimed = node.resolve(claim).await;
+                        node.start_all(vec![slot], claimed)
+                    });
+                }
+                let inserted = self.insert_all(batch.inserts).await?.pop();
                 self.backlog(line);
                 answered(job.id, inserted)
             }
@@ -320,14 +319,15 @@ impl Node {
         self.start(slot, claimed, decoded.filter(|_| own));
     }
 
-    /// Inserts, as often as need be until `end`: an insert of an id that is there changes nothing.
-    async fn insert_all(&self, inserts: Vec<Insert>, end: Instant) -> Result<Vec<Inserted>, StoreError> {
-        let mut pause = Pause::default();
+    /// Inserts, and again for a while if the store is not available: an insert of an id that is there changes nothing.
+    async fn insert_all(&self, inserts: Vec<Insert>) -> Result<Vec<Inserted>, StoreError> {
+        let batch = Batch { inserts, ..Batch::default() };
+        let (mut pause, mut end) = (Pause::default(), None);
         loop {
-            let batch = Batch { inserts: inserts.clone(), ..Batch::default() };
-            match self.write(batch).await {
+            match self.write(&batch).await {
                 Ok(answers) => return Ok(answers.inserts),
                 Err(error @ StoreError::Unavailable(_)) => {
+                    let end = *end.get_or_insert_with(|| Instant::now() + self.timing.call.min(MOST_PATIENCE) / 2);
                     if !pause.wait_until(end).await {
                         return Err(error);
                     }

@@ -85,14 +85,14 @@ impl<S: Store> Coalesced<S> {
 
 #[async_trait]
 impl<S: Store> Store for Coalesced<S> {
-    async fn write(&self, batch: Batch) -> Result<Answers, StoreError> {
+    async fn write(&self, batch: &Batch) -> Result<Answers, StoreError> {
         let renews = batch.inserts.is_empty()
             && batch.claims.is_empty()
             && batch.changes.iter().all(|change| change.patch.quiet);
         let lane = if renews { &self.renewals } else { &self.writes };
         let (reply, answers) = oneshot::channel();
         let gone = || StoreError::unavailable("the task that sends its batches has ended");
-        lane.send(Ask { batch, reply }).map_err(|_| gone())?;
+        lane.send(Ask { batch: batch.clone(), reply }).map_err(|_| gone())?;
         answers.await.map_err(|_| gone())?
     }
 
@@ -203,7 +203,7 @@ impl Gathering {
 async fn send<S: Store>(store: &S, asks: Vec<Ask>) {
     let mut rest = vec![asks];
     while let Some(mut asks) = rest.pop() {
-        match store.write(merge(&asks)).await {
+        match store.write(&merge(&asks)).await {
             Ok(answers) => answer(asks, answers),
             Err(StoreError::Rejected(_)) if asks.len() > 1 => {
                 let half = asks.split_off(asks.len() / 2);

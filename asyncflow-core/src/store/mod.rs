@@ -30,6 +30,7 @@ use crate::job::{JobKey, Record, State};
 /// - Its time is one clock for all who share it. Patches hold durations; the store adds them to its now.
 /// - It knows no rule: it checks a [`Guard`] with the meaning that [`Guard::admits`] gives it, and does to the record what
 ///   [`Patch::apply`] does.
+/// - Its futures may be polled outside of a tokio runtime: what needs one holds its handle.
 /// - It is cancel safe in this sense alone: a dropped future's batch was applied as a whole, in part, or not at all, entry by entry.
 ///
 /// No method has a default, so that a wrapper forwards each or does not compile.
@@ -43,7 +44,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Nothing is known of any entry; the same batch may be sent again.
-    async fn write(&self, batch: Batch) -> Result<Answers, StoreError>;
+    async fn write(&self, batch: &Batch) -> Result<Answers, StoreError>;
 
     /// The records of these jobs, in the order asked, forgotten ones too; `None` where there is none. Never loads a part.
     ///

@@ -32,7 +32,7 @@ impl Node {
         // Counted from before it is sent: the store counts from when it comes.
         let until = Instant::now() + lease;
         let (jobs, changes) = changes(running, |_| Some(Event::Heartbeat(lease)));
-        match self.write(Batch { changes, ..Batch::default() }).await {
+        match self.write(&Batch { changes, ..Batch::default() }).await {
             Ok(answers) => {
                 for (running, changed) in jobs.into_iter().zip(answers.changes) {
                     hear(running, changed, until);

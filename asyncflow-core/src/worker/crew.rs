@@ -1,7 +1,6 @@
 //! The jobs that a node runs.
 
 use std::{
-    collections::HashMap,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -11,14 +10,14 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::{flow::Running, job::JobId};
+use crate::{by_id::ById, flow::Running, job::JobId};
 
 const SHARDS: usize = 16;
 
 /// The jobs that a node runs, by id, and how many slots are taken.
 #[derive(Default)]
 pub(crate) struct Crew {
-    shards: [Mutex<HashMap<JobId, Arc<Running>>>; SHARDS],
+    shards: [Mutex<ById<Arc<Running>>>; SHARDS],
     taken: AtomicUsize,
     idle: Notify,
 }
@@ -26,16 +25,16 @@ pub(crate) struct Crew {
 impl Crew {
     /// Adds a job, until the guard is dropped.
     pub(super) fn enter(&self, running: Arc<Running>) -> Member<'_> {
-        self.shard(running.id).insert(running.id, running.clone());
+        self.shard(running.id).insert(running.id.as_u128(), running.clone());
         Member { crew: self, running }
     }
 
     pub(crate) fn get(&self, id: JobId) -> Option<Arc<Running>> {
-        self.shard(id).get(&id).cloned()
+        self.shard(id).get(&id.as_u128()).cloned()
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Running>> {
-        let jobs = |shard: &Mutex<HashMap<_, _>>| lock(shard).values().cloned().collect::<Vec<_>>();
+        let jobs = |shard: &Mutex<ById<_>>| lock(shard).values().cloned().collect::<Vec<_>>();
         self.shards.iter().flat_map(jobs).collect()
     }
 
@@ -65,7 +64,7 @@ impl Crew {
         }
     }
 
-    fn shard(&self, id: JobId) -> MutexGuard<'_, HashMap<JobId, Arc<Running>>> {
+    fn shard(&self, id: JobId) -> MutexGuard<'_, ById<Arc<Running>>> {
         lock(&self.shards[id.as_u128() as usize % SHARDS])
     }
 }
@@ -79,9 +78,10 @@ pub(super) struct Member<'a> {
 impl Drop for Member<'_> {
     fn drop(&mut self) {
         // The job may have come back to this node under a new claim, whose entry it is then.
-        let mut shard = self.crew.shard(self.running.id);
-        if shard.get(&self.running.id).is_some_and(|other| Arc::ptr_eq(other, &self.running)) {
-            shard.remove(&self.running.id);
+        let id = self.running.id;
+        let mut shard = self.crew.shard(id);
+        if shard.get(&id.as_u128()).is_some_and(|other| Arc::ptr_eq(other, &self.running)) {
+            shard.remove(&id.as_u128());
         }
     }
 }

@@ -91,7 +91,7 @@ impl Node {
         let batch = Batch { changes: vec![change], claims: claim.into_iter().collect(), ..Batch::default() };
         let mut pause = None;
         loop {
-            match self.write(batch.clone()).await {
+            match self.write(&batch).await {
                 Ok(mut answers) => {
                     let claimed = answers.claims.pop().and_then(|mut claimed| claimed.pop());
                     return Ok((answers.changes.pop(), claimed));

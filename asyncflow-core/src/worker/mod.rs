@@ -145,9 +145,9 @@ impl Node {
     pub(crate) async fn resolve(&self, claim: crate::store::Claim) -> Vec<Claimed> {
         let end = self.lease_end();
         let mut pause = Pause::default();
+        let batch = Batch { claims: vec![claim], ..Batch::default() };
         loop {
-            let batch = Batch { claims: vec![claim.clone()], ..Batch::default() };
-            match self.write(batch).await {
+            match self.write(&batch).await {
                 Ok(mut answers) => return answers.claims.pop().unwrap_or_default(),
                 Err(error) => {
                     crate::trace::debug!(error = %error, "a claim was not answered, and is asked again");

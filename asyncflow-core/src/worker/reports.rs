@@ -66,7 +66,7 @@ impl Node {
         if changes.is_empty() {
             return;
         }
-        match self.write(Batch { changes, ..Batch::default() }).await {
+        match self.write(&Batch { changes, ..Batch::default() }).await {
             Ok(answers) => {
                 for (running, changed) in jobs.into_iter().zip(answers.changes) {
                     hear(running, changed, until);

@@ -25,7 +25,7 @@ struct Slow {
 
 #[async_trait]
 impl Store for Slow {
-    async fn write(&self, batch: Batch) -> Result<Answers, StoreError> {
+    async fn write(&self, batch: &Batch) -> Result<Answers, StoreError> {
         let at_once = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -101,7 +101,7 @@ async fn all(
     let mut tasks = Vec::new();
     for batch in batches {
         let store = store.clone();
-        tasks.push(tokio::spawn(async move { store.write(batch).await }));
+        tasks.push(tokio::spawn(async move { store.write(&batch).await }));
     }
     let mut answers = Vec::new();
     for task in tasks {
@@ -135,7 +135,7 @@ async fn callers_share_batches_and_get_their_own_answers() {
 async fn a_lone_caller_waits_for_nobody() {
     let store = store(Coalescing::default());
     let began = tokio::time::Instant::now();
-    store.write(insert(1, "1")).await.unwrap();
+    store.write(&insert(1, "1")).await.unwrap();
     assert_eq!(began.elapsed(), Duration::from_millis(1));
 }
 
@@ -158,7 +158,7 @@ async fn a_bad_entry_fails_alone() {
 #[tokio::test(start_paused = true)]
 async fn one_batch_changes_a_job_once() {
     let store = store(Coalescing::default());
-    store.write(insert(1, "1")).await.unwrap();
+    store.write(&insert(1, "1")).await.unwrap();
     let answers = all(&store, (0..3).map(|_| mark(1, Mark::Cancel))).await;
     let applied =
         |answer: &Result<Answers, StoreError>| matches!(answer.as_ref().unwrap().changes[..], [Changed::Applied(_)]);
@@ -170,7 +170,8 @@ async fn one_batch_changes_a_job_once() {
 async fn a_caller_that_goes_away_leaves_its_batch_whole() {
     let store = store(Coalescing::default());
     {
-        let mut write = std::pin::pin!(store.write(insert(1, "1")));
+        let batch = insert(1, "1");
+        let mut write = std::pin::pin!(store.write(&batch));
         let polled =
             std::future::poll_fn(|context| std::task::Poll::Ready(write.as_mut().poll(context).is_ready())).await;
         assert!(!polled);
@@ -182,6 +183,6 @@ async fn a_caller_that_goes_away_leaves_its_batch_whole() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_panics_is_answered_for_and_asked_again() {
     let store = store(Coalescing::default());
-    assert!(matches!(store.write(insert(1, "panic")).await, Err(StoreError::Unavailable(_))));
-    store.write(insert(2, "1")).await.unwrap();
+    assert!(matches!(store.write(&insert(1, "panic")).await, Err(StoreError::Unavailable(_))));
+    store.write(&insert(2, "1")).await.unwrap();
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{ById, queue::Queue, wheel::Wheel};
+use super::{queue::Queue, wheel::Wheel};
 use crate::{
+    by_id::ById,
     job::{JobId, JobKey, Record, Stamp, Token},
     store::{Part, PartName, Parts, Patch},
 };
@@ -24,7 +25,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(record: Record, request: Part, queue: Arc<Queue>) -> Self {
+    pub(super) fn new(record: Record, request: &Part, queue: Arc<Queue>) -> Self {
         Self { record, request: Some(own(request)), outcome: None, queue, bucket: u64::MAX }
     }
 
@@ -43,7 +44,7 @@ impl Entry {
         self.request.as_ref().map_or(0, |part| part.bytes.len())
     }
 
-    fn put(&mut self, parts: Parts) {
+    fn put(&mut self, parts: &Parts) {
         match parts {
             Parts::Keep => {}
             Parts::Result(part) => (self.request, self.outcome) = (None, Some(own(part))),
@@ -53,8 +54,9 @@ impl Entry {
     }
 }
 
-fn own(part: Part) -> Part {
-    if part.bytes.len() <= COPIED { Part { bytes: Bytes::copy_from_slice(&part.bytes), ..part } } else { part }
+fn own(part: &Part) -> Part {
+    let bytes = if part.bytes.len() <= COPIED { Bytes::copy_from_slice(&part.bytes) } else { part.bytes.clone() };
+    Part { content_type: part.content_type.clone(), bytes }
 }
 
 #[derive(Default)]
@@ -85,11 +87,11 @@ impl Shard {
     }
 
     /// Applies a patch that is no purge.
-    pub(super) fn apply(&mut self, id: JobId, patch: Patch, token: Option<Token>, now: Stamp) -> Option<&Entry> {
+    pub(super) fn apply(&mut self, id: JobId, patch: &Patch, token: Option<Token>, now: Stamp) -> Option<&Entry> {
         let entry = self.jobs.get_mut(&id.as_u128())?;
         let (state, rank, held) = (entry.record.state, entry.record.rank, entry.record.token);
         patch.apply(&mut entry.record, token, now);
-        entry.put(patch.parts);
+        entry.put(&patch.parts);
         if patch.to.is_some() {
             entry.queue.moved(&entry.record, state, rank, held);
         }

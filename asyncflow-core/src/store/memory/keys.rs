@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A flow, an owner, and what that calls its request.
-type Name = (Arc<str>, Option<Arc<str>>, Arc<str>);
+pub(super) type Name = (Arc<str>, Option<Arc<str>>, Arc<str>);
 
 /// Keys that are given up at one look, so that no look takes long.
 const AT_ONCE: usize = 10_000;
@@ -37,15 +37,13 @@ impl Keys {
     /// Inserts by `insert` if the key is new; if it isn't, answers from its first use. A job that was refused does not use it up.
     pub(super) fn first(
         &self,
-        flow: Arc<str>,
-        owner: Option<Arc<str>>,
-        idempotency: Idempotency,
+        name: Name,
+        idempotency: &Idempotency,
         id: JobId,
         now: Stamp,
         insert: impl FnOnce() -> Inserted,
     ) -> Inserted {
-        let Idempotency { key, fingerprint, keep } = idempotency;
-        let name = (flow, owner, key);
+        let Idempotency { fingerprint, keep, .. } = *idempotency;
         let mut known = lock(&self.0);
         match known.uses.get(&name).filter(|used| used.until > now) {
             Some(used) if used.fingerprint != fingerprint => return Inserted::OtherBody,

@@ -7,7 +7,6 @@ mod wheel;
 
 use std::{
     fmt,
-    hash::{BuildHasherDefault, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
@@ -81,15 +80,15 @@ impl fmt::Debug for MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn write(&self, batch: Batch) -> Result<Answers, StoreError> {
+    async fn write(&self, batch: &Batch) -> Result<Answers, StoreError> {
         let inner = &*self.inner;
         let now = inner.clock.now();
         // Flows that have something ready which they had not before.
         let mut fresh = Vec::new();
         let answers = Answers {
-            inserts: batch.inserts.into_iter().map(|insert| inner.insert(insert, now, &mut fresh)).collect(),
-            changes: batch.changes.into_iter().map(|change| inner.change(change, now, &mut fresh)).collect(),
-            claims: batch.claims.into_iter().map(|claim| inner.claim(claim, now)).collect(),
+            inserts: batch.inserts.iter().map(|insert| inner.insert(insert, now, &mut fresh)).collect(),
+            changes: batch.changes.iter().map(|change| inner.change(change, now, &mut fresh)).collect(),
+            claims: batch.claims.iter().map(|claim| inner.claim(claim, now)).collect(),
         };
         // What was claimed at once is no news.
         for queue in fresh.iter().filter(|queue| queue.has_ready()) {
@@ -179,13 +178,13 @@ impl Inner {
         queue
     }
 
-    fn insert(&self, mut insert: Insert, now: Stamp, fresh: &mut Vec<Arc<Queue>>) -> Inserted {
-        let Some(idempotency) = insert.idempotency.take() else { return self.insert_job(insert, now, fresh) };
-        let (flow, owner, id) = (insert.job.flow.clone(), insert.owner.clone(), insert.job.id);
-        self.keys.first(flow, owner, idempotency, id, now, || self.insert_job(insert, now, fresh))
+    fn insert(&self, insert: &Insert, now: Stamp, fresh: &mut Vec<Arc<Queue>>) -> Inserted {
+        let Some(idempotency) = &insert.idempotency else { return self.insert_job(insert, now, fresh) };
+        let name = (insert.job.flow.clone(), insert.owner.clone(), idempotency.key.clone());
+        self.keys.first(name, idempotency, insert.job.id, now, || self.insert_job(insert, now, fresh))
     }
 
-    fn insert_job(&self, insert: Insert, now: Stamp, fresh: &mut Vec<Arc<Queue>>) -> Inserted {
+    fn insert_job(&self, insert: &Insert, now: Stamp, fresh: &mut Vec<Arc<Queue>>) -> Inserted {
         let queue = self.queue(&insert.job.flow);
         let mut shard = self.shard(insert.job.id);
         if let Some(existing) = shard.any(insert.job.id) {
@@ -196,12 +195,12 @@ impl Inner {
             return full;
         }
         let ready = record.state == State::Enqueued;
-        shard.insert(Entry::new(record, insert.request, queue.clone()), now);
+        shard.insert(Entry::new(record, &insert.request, queue.clone()), now);
         fresh.extend(ready.then_some(queue));
         Inserted::Created { created: now }
     }
 
-    fn change(&self, change: Change, now: Stamp, fresh: &mut Vec<Arc<Queue>>) -> Changed {
+    fn change(&self, change: &Change, now: Stamp, fresh: &mut Vec<Arc<Queue>>) -> Changed {
         let mut shard = self.shard(change.job.id);
         let Some(entry) = shard.get(&change.job) else { return Changed::Missing };
         if !change.guard.admits(&entry.record, now) {
@@ -212,7 +211,7 @@ impl Inner {
         let record = if change.patch.purge {
             shard.remove(change.job.id)
         } else {
-            shard.apply(change.job.id, change.patch, None, now).map(|entry| entry.record.clone())
+            shard.apply(change.job.id, &change.patch, None, now).map(|entry| entry.record.clone())
         };
         drop(shard);
         if !quiet {
@@ -225,7 +224,7 @@ impl Inner {
         record.map_or(Changed::Missing, Changed::Applied)
     }
 
-    fn claim(&self, claim: Claim, now: Stamp) -> Vec<Claimed> {
+    fn claim(&self, claim: &Claim, now: Stamp) -> Vec<Claimed> {
         let flow = match &claim.pick {
             Pick::Job(job) => &job.flow,
             Pick::Next { flow, .. } => flow,
@@ -241,13 +240,13 @@ impl Inner {
                 return claimed;
             }
         }
-        match claim.pick {
+        match &claim.pick {
             Pick::Job(job) => self.take_ready(job.id, usize::MAX, &claim.patch, claim.token, now).into_iter().collect(),
             Pick::Next { versions, jobs, bytes, .. } => {
-                let mut claimed = Vec::with_capacity(jobs.min(16));
-                let mut room = bytes;
-                while claimed.len() < jobs {
-                    let Some((version, ready @ (rank, id))) = queue.pop(&versions) else { break };
+                let mut claimed = Vec::new();
+                let mut room = *bytes;
+                while claimed.len() < *jobs {
+                    let Some((version, ready @ (rank, id))) = queue.pop(versions) else { break };
                     let most = if claimed.is_empty() { usize::MAX } else { room };
                     match self.take_ready(id, most, &claim.patch, claim.token, now) {
                         Some(job) => {
@@ -291,7 +290,7 @@ impl Inner {
         if !fits(&shard.any(id)?.record) {
             return None;
         }
-        let entry = shard.apply(id, patch.clone(), token, now)?;
+        let entry = shard.apply(id, patch, token, now)?;
         let request = entry.part(PartName::Request).cloned().unwrap_or_else(|| Part::json(bytes::Bytes::new()));
         Some(Claimed { record: entry.record.clone(), request })
     }
@@ -304,26 +303,3 @@ impl Inner {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// An id's low half is random already.
-#[derive(Default)]
-struct LowHalf(u64);
-
-impl Hasher for LowHalf {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u128(&mut self, id: u128) {
-        // Shards took the lowest bits; the map takes the highest and the lowest.
-        self.0 = (id as u64 >> 6).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
-type ById<V> = std::collections::HashMap<u128, V, BuildHasherDefault<LowHalf>>;

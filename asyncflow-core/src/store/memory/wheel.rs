@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{ById, entry::Entry};
-use crate::job::Stamp;
+use super::entry::Entry;
+use crate::{by_id::ById, job::Stamp};
 
 /// A bucket is 2^16 µs, about 66 ms.
 const BUCKET_BITS: u32 = 16;
