@@ -96,7 +96,8 @@ impl Worker {
         let claim = self.node.claim_job(job);
         match self.node.resolve(claim).await.pop() {
             Some(claimed) => {
-                self.node.clone().serve(slot, claimed, None).await;
+                let task = self.node.task(&line, claimed, None);
+                self.node.clone().serve(slot, task).await;
                 Delivery::Ran
             }
             None => Delivery::NotReady,
