@@ -27,10 +27,10 @@
 //! application instead: [`FlowLayer`](tower::FlowLayer) around [`warp::service`].
 
 use futures_util::{Stream, TryStreamExt};
-use http_body_util::{BodyDataStream, StreamBody};
-use warp::http::{HeaderMap, Method, Request};
 use http_body::Frame;
+use http_body_util::{BodyDataStream, StreamBody};
 use warp::Buf;
+use warp::http::{HeaderMap, Method, Request};
 use warp::path::Tail;
 use warp::reply::{Reply, Response};
 use warp::{Filter, Rejection};
@@ -39,11 +39,14 @@ pub use asyncflow_tower as tower;
 pub use asyncflow_tower::{FlowService, asyncflow_core as core};
 
 /// Makes a filter of a service: it answers every request that comes to it, by what is left of the path.
-pub fn filter(service: FlowService) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
+pub fn filter(
+    service: FlowService,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
     let query = warp::query::raw().map(|query| format!("?{query}")).or(warp::any().map(String::new)).unify();
     let target = warp::path::tail().and(query).map(|path: Tail, query: String| format!("/{}{query}", path.as_str()));
     let head = warp::method().and(target).and(warp::header::headers_cloned());
-    head.and(warp::body::stream()).and_then(move |method, target, headers, body| answer(service.clone(), method, target, headers, body))
+    head.and(warp::body::stream())
+        .and_then(move |method, target, headers, body| answer(service.clone(), method, target, headers, body))
 }
 
 async fn answer<D: Buf + 'static>(

@@ -26,7 +26,11 @@ pub(super) fn register(builder: EngineBuilder, stage: &Arc<Stage>) -> EngineBuil
         // It returns what it was given, as a value or to the letter.
         .flow("echo", |value: Value, _: JobContext| async move { Ok::<_, Infallible>(value) })
         .flow("raw", |text: Box<RawValue>, _: JobContext| async move { Ok::<_, Infallible>(text) })
-        .flow_with("small", |value: Value, _: JobContext| async move { Ok::<_, Infallible>(value) }, options().max_request(1024))
+        .flow_with(
+            "small",
+            |value: Value, _: JobContext| async move { Ok::<_, Infallible>(value) },
+            options().max_request(1024),
+        )
         .flow("items", |order: Order, _: JobContext| async move { Ok::<_, Infallible>(order.items.len()) })
         .flow("text", |text: Text, _: JobContext| async move { Ok::<_, Infallible>(text) })
         .flow("bytes", |bytes: Vec<u8>, _: JobContext| async move {
@@ -39,16 +43,39 @@ pub(super) fn register(builder: EngineBuilder, stage: &Arc<Stage>) -> EngineBuil
         .flow_with("single", puppet(), options().concurrency(1))
         .flow_with("hasty", puppet(), options().concurrency(1).expiry(Duration::from_millis(1)))
         .flow_with("full", puppet(), options().concurrency(1).max_waiting(1))
-        .flow_with("narrow", Puppetry::<u32>::new(stage), options().concurrency(1).max_waiting(2).max_waiting_per_owner(1))
+        .flow_with(
+            "narrow",
+            Puppetry::<u32>::new(stage),
+            options().concurrency(1).max_waiting(2).max_waiting_per_owner(1),
+        )
         // They fail, each in its way.
         .flow("failing", |_: Value, _: JobContext| async { Err::<(), _>(OrderError) })
         .flow("naming", Naming)
         .flow("texting", |_: Value, _: JobContext| async { Err::<(), _>("no more than a text") })
-        .flow_with("brief", |_: Value, job: JobContext| async move { job.cancelled().await; Err::<(), _>("stopped") }, options().timeout(Duration::from_millis(1)))
+        .flow_with(
+            "brief",
+            |_: Value, job: JobContext| async move {
+                job.cancelled().await;
+                Err::<(), _>("stopped")
+            },
+            options().timeout(Duration::from_millis(1)),
+        )
         .flow("unencodable", |_: Value, _: JobContext| async { Ok::<_, Infallible>(HashMap::from([((1, 2), 3)])) })
-        .flow_with("large", |_: Value, _: JobContext| async { Ok::<_, Infallible>("x".repeat(1000)) }, options().max_result(1000))
-        .flow_with("snoozing", |_: Value, _: JobContext| async { Err::<(), _>(Again::snooze(Duration::ZERO)) }, options().max_snoozes(2))
-        .flow_with("patient", |_: Value, _: JobContext| async { Err::<(), _>("not yet") }, options().retry(Retry::fixed(2, Duration::from_secs(3600))))
+        .flow_with(
+            "large",
+            |_: Value, _: JobContext| async { Ok::<_, Infallible>("x".repeat(1000)) },
+            options().max_result(1000),
+        )
+        .flow_with(
+            "snoozing",
+            |_: Value, _: JobContext| async { Err::<(), _>(Again::snooze(Duration::ZERO)) },
+            options().max_snoozes(2),
+        )
+        .flow_with(
+            "patient",
+            |_: Value, _: JobContext| async { Err::<(), _>("not yet") },
+            options().retry(Retry::fixed(2, Duration::from_secs(3600))),
+        )
 }
 
 /// What `items` takes.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use async_trait::async_trait;
 use asyncflow_core::store::{Answers, Batch, Counts, HintStream, Page, Part, PartName, Query, StoreError};
 use asyncflow_core::{JobKey, MemoryStore, Record, Store};
-use async_trait::async_trait;
 
 /// A store that does not answer while it is away.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Outage {
 
 #[async_trait]
 impl Store for Outage {
-    async fn write(&self, batch: Batch) -> Result<Answers, StoreError> {
+    async fn write(&self, batch: &Batch) -> Result<Answers, StoreError> {
         self.reach()?.write(batch).await
     }
 

@@ -18,10 +18,12 @@ use super::world::World;
 
 /// The exchanges of a case, in the order in which their requests were sent.
 #[derive(Clone, Default)]
-pub(super) struct Recording(Arc<Mutex<Vec<(Request, Option<Answer>)>>>);
+pub(super) struct Recording(Arc<Mutex<Exchanges>>);
+
+type Exchanges = Vec<(Request, Option<Answer>)>;
 
 impl Recording {
-    pub(super) fn exchanges(&self) -> Vec<(Request, Option<Answer>)> {
+    pub(super) fn exchanges(&self) -> Exchanges {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

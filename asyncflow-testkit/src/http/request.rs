@@ -66,7 +66,8 @@ impl Request {
 
     /// The bytes of the head, for a service that is mounted under `prefix`.
     pub(super) fn head(&self, prefix: &str) -> Bytes {
-        let mut head = format!("{} {prefix}{} HTTP/1.1\r\nhost: conformance\r\n", self.method, self.target).into_bytes();
+        let mut head =
+            format!("{} {prefix}{} HTTP/1.1\r\nhost: conformance\r\n", self.method, self.target).into_bytes();
         for (name, value) in &self.headers {
             head.extend_from_slice(name.as_bytes());
             head.extend_from_slice(b": ");

@@ -40,8 +40,8 @@ impl Server {
         F: FnOnce(TcpListener) -> Fut,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
-        let address = listener.local_addr().expect("a bound socket has an address");
+        let bound = TcpListener::bind("127.0.0.1:0").await.and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (address, listener) = bound.unwrap_or_else(|error| panic!("there is no free port: {error}"));
         Self::new(address, tokio::spawn(serve(listener)))
     }
 

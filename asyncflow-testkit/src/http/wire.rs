@@ -92,7 +92,11 @@ impl Connection {
 
     /// What the server still sends until it closes the connection.
     pub(super) async fn rest(mut self) -> io::Result<Bytes> {
-        patiently(async { while self.reader.more().await? {} ; Ok(()) }).await?;
+        patiently(async {
+            while self.reader.more().await? {}
+            Ok(())
+        })
+        .await?;
         Ok(self.reader.buffer.into())
     }
 }

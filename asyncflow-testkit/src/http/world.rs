@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use asyncflow_core::store::{Batch, Claim, Part, Pick};
 use asyncflow_core::{
-    Clock, EngineBuilder, FlowEngine, JobId, JobKey, MemoryStore, Record, Stamp, State, Store, SubmitOptions, SystemClock,
-    TokioExecutor, Token, state,
+    Clock, EngineBuilder, FlowEngine, JobId, JobKey, MemoryStore, Record, Stamp, State, Store, SubmitOptions,
+    SystemClock, Token, TokioExecutor, state,
 };
 
 use super::exchange::fail;
@@ -71,9 +71,13 @@ impl World {
 
     /// Claims a job for a worker that is never heard of again.
     pub(super) async fn lose(&self, flow: &str, id: &str) {
-        let job = JobKey { flow: flow.into(), id: JobId::parse(id.as_bytes()).unwrap_or_else(|error| fail(&error.to_string())) };
-        let claim = Claim { pick: Pick::Job(job), token: Token::from_u128(1), patch: state::claim(Duration::from_millis(1)) };
-        let answers = self.store.write(Batch { claims: vec![claim], ..Batch::default() }).await;
+        let job = JobKey {
+            flow: flow.into(),
+            id: JobId::parse(id.as_bytes()).unwrap_or_else(|error| fail(&error.to_string())),
+        };
+        let claim =
+            Claim { pick: Pick::Job(job), token: Token::from_u128(1), patch: state::claim(Duration::from_millis(1)) };
+        let answers = self.store.write(&Batch { claims: vec![claim], ..Batch::default() }).await;
         if !answers.is_ok_and(|answers| answers.claims.iter().any(|claimed| claimed.len() == 1)) {
             fail("expected: the job to wait for a worker");
         }

@@ -37,10 +37,7 @@ async fn result_tag(t: Probe) {
 /// A status and a result with a tag each.
 async fn tagged(t: &Probe) -> [super::Exchange; 2] {
     let id = t.done("echo", "1").await;
-    [
-        t.send(Request::get(format!("/echo/{id}/status"))).await,
-        t.send(Request::get(format!("/echo/{id}/result"))).await,
-    ]
+    [t.send(Request::get(format!("/echo/{id}/status"))).await, t.send(Request::get(format!("/echo/{id}/result"))).await]
 }
 
 fn again(known: &super::Exchange, condition: &str) -> Request {

@@ -84,6 +84,9 @@ async fn any_body(t: Probe) {
     t.send(cancel().body(b"\xff\xfe".as_slice())).await.is(202);
     t.send(cancel().chunked(&[b"a", b"b"])).await.is(202);
     t.send(cancel().with("idempotency-key", "").with("prefer", "wait=0")).await.is(202);
+    // None is waited for.
+    t.send(cancel().with("content-length", "9999999")).await.is(202);
+    t.send(cancel().with("transfer-encoding", "chunked")).await.is(202);
 }
 
 async fn readable(t: Probe) {

@@ -100,7 +100,8 @@ async fn layered_bodies(t: Probe) {
 async fn wait_cap(t: Probe) {
     let t = t.serve(t.service().wait_cap(Duration::from_secs(1))).await;
     let job = t.puppet("puppet").await;
-    for request in [Request::get(job.path("result")).wait(600), Request::get(job.path("result")).with("prefer", "wait")] {
+    for request in [Request::get(job.path("result")).wait(600), Request::get(job.path("result")).with("prefer", "wait")]
+    {
         t.soon(t.send(request)).await.is(202).has("preference-applied", "wait=1");
     }
 }

@@ -1,5 +1,7 @@
 //! `DELETE /data/{jobId}`.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{Cases, Probe, Request};
@@ -8,9 +10,10 @@ pub(super) fn cases(cases: &mut Cases) {
     cases.add("delete answers 204 in any state, and from then on the job is gone", any_state);
     cases.add("delete again is 404", again);
     cases.add("delete tells a running handler to stop", tells_the_handler);
+    cases.add("a running handler that does not stop is dropped after its grace", dropped_after_grace);
     cases.add("a deleted job that was running stays gone once its handler has returned", stays_gone);
     cases.add("a deleted job that was waiting never runs", never_runs);
-    cases.add("delete takes any body", with_body);
+    cases.add("delete takes any body, and waits for none", with_body);
 }
 
 async fn gone(t: &Probe, flow: &str, id: &str) {
@@ -56,6 +59,14 @@ async fn tells_the_handler(t: Probe) {
     job.stopped().await;
 }
 
+async fn dropped_after_grace(t: Probe) {
+    let t = t.on(t.world.node().lease(Duration::from_secs(1))).await;
+    let job = t.puppet("stubborn").await;
+    t.send(Request::delete(job.path(""))).await.is(204);
+    job.stopped().await;
+    gone(&t, "stubborn", job.id()).await;
+}
+
 async fn stays_gone(t: Probe) {
     let job = t.puppet("stubborn").await;
     t.send(Request::delete(format!("/stubborn/{}", job.id()))).await.is(204);
@@ -80,4 +91,7 @@ async fn with_body(t: Probe) {
     let id = t.done("echo", "1").await;
     let request = Request::delete(format!("/echo/{id}")).with("content-type", "text/csv").body("a,b\n");
     t.send(request).await.is(204);
+    let id = t.done("echo", "1").await;
+    let never_sent = Request::delete(format!("/echo/{id}")).with("content-length", "9999999");
+    t.send(never_sent).await.is(204);
 }

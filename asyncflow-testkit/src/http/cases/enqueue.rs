@@ -1,5 +1,7 @@
 //! `POST /data`: how a job is accepted.
 
+use serde_json::{Value, json};
+
 use super::{Cases, Probe, Request};
 
 pub(super) fn cases(cases: &mut Cases) {
@@ -8,6 +10,7 @@ pub(super) fn cases(cases: &mut Cases) {
     cases.add("the time in the answer to an enqueue is the job's time of creation", same_time);
     cases.add("an enqueue is durable when it is answered: its status can be read at once", readable_at_once);
     cases.add("two equal requests without a key are two jobs", two_jobs);
+    cases.add("a job that was started in code is followed over HTTP, and the other way round", in_code);
     cases.add("unknown query parameters are ignored", query);
     cases.add("what a client accepts never matters", accept);
     cases.add("the URLs in an enqueue's headers lead to the job", urls_lead_on);
@@ -51,6 +54,23 @@ async fn two_jobs(t: Probe) {
     let first = t.send(Request::post("/echo").json("1")).await;
     let second = t.send(Request::post("/echo").json("1")).await;
     second.expect(first.id() != second.id(), "another id than the first job's");
+}
+
+async fn in_code(t: Probe) {
+    let puppets = t.engine.flow::<Value, Value>("puppet").unwrap_or_else(|error| super::fail(&error.to_string()));
+    let started = puppets.submit(json!({})).await.unwrap_or_else(|error| super::fail(&error.to_string()));
+    let job = t.attach(&started.id().to_string()).await;
+    t.send(Request::get(job.path("status"))).await.is(200).says("/Status", "Processing");
+    job.succeed(json!("in code"));
+    t.send(Request::get(job.path("result")).wait(20)).await.is(200).body_is(r#""in code""#);
+
+    let job = t.puppet("puppet").await;
+    job.succeed(json!("over HTTP"));
+    let id = job.id().parse().unwrap_or_else(|_| super::fail("expected: an id"));
+    let result = puppets.job(id).wait().await.map_err(|error| error.to_string());
+    if result != Ok(json!("over HTTP")) {
+        super::fail(&format!("expected: the result of the job\ngot:      {result:?}"));
+    }
 }
 
 async fn query(t: Probe) {

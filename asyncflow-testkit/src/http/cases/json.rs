@@ -15,7 +15,7 @@ pub(super) fn cases(cases: &mut Cases) {
 
 async fn not_json(t: Probe) {
     for body in ["{", "[1,", "nul", "{'a':1}", "{\"a\":1,}", "[1 2]", "01", "\"", " ", "\n", "undefined", "NaN", "\0"] {
-        for flow in ["echo", "raw", "items"] {
+        for flow in FLOWS {
             t.send(Request::post(format!("/{flow}")).json(body)).await.problem(400, "invalid-json");
         }
     }
@@ -38,12 +38,13 @@ async fn does_not_fit(t: Probe) {
         let answer = t.send(Request::post("/items").json(body)).await;
         answer.problem(422, "invalid-request");
         let detail = answer.at("/detail");
-        answer.expect(detail.as_str().is_some_and(|detail| detail.contains(place)), &format!("a detail with {place:?}"));
+        answer
+            .expect(detail.as_str().is_some_and(|detail| detail.contains(place)), &format!("a detail with {place:?}"));
     }
 }
 
 async fn byte_order_mark(t: Probe) {
-    for flow in ["echo", "raw", "items"] {
+    for flow in FLOWS {
         for body in ["\u{feff}{}", "\u{feff}", "\u{feff}null"] {
             t.send(Request::post(format!("/{flow}")).json(body)).await.problem(400, "invalid-json");
         }
@@ -51,12 +52,15 @@ async fn byte_order_mark(t: Probe) {
 }
 
 async fn not_utf8(t: Probe) {
-    for flow in ["echo", "raw", "items"] {
+    for flow in FLOWS {
         for body in [b"\"\xff\"".as_slice(), b"\"\xc3\"", b"\"\xed\xa0\x80\"", b"\xff\xfe1\0", b"{\"\xc0\xaf\":1}"] {
             t.send(Request::post(format!("/{flow}")).json(body)).await.problem(400, "invalid-json");
         }
     }
 }
+
+/// One that looks at the value, one that keeps the text, and one that has a type.
+const FLOWS: [&str; 3] = ["echo", "raw", "items"];
 
 fn nested(depth: usize, open: &str, inner: &str, close: &str) -> String {
     format!("{}{inner}{}", open.repeat(depth), close.repeat(depth))
@@ -69,7 +73,7 @@ async fn depth(t: Probe) {
         t.ended("raw", &id).await;
         t.send(Request::get(format!("/raw/{id}/result"))).await.is(200).body_is(deepest.trim());
         t.send(Request::post("/echo").json(deepest)).await.is(202);
-        for flow in ["raw", "echo"] {
+        for flow in FLOWS {
             let deeper = nested(128, open, inner, close);
             t.send(Request::post(format!("/{flow}")).json(deeper)).await.problem(400, "invalid-json");
         }
@@ -85,7 +89,7 @@ async fn hidden_depth(t: Probe) {
     // Depth is a matter of the JSON, which comes before what fits.
     let unfit = format!(r#"{{"items":"x","unknown":{}}}"#, nested(127, "[", "", "]"));
     t.send(Request::post("/items").json(unfit)).await.problem(400, "invalid-json");
-    for flow in ["raw", "echo", "items"] {
+    for flow in FLOWS {
         let deep = nested(100_000, "[", "", "]");
         t.send(Request::post(format!("/{flow}")).json(deep)).await.problem(400, "invalid-json");
         let open = "[".repeat(100_000);
@@ -102,7 +106,7 @@ async fn brackets_in_text(t: Probe) {
 
 async fn whole(t: Probe) {
     for body in ["{} x", "{}{}", "1 2", "null,", "[]]", r#"{"items":[]} {"items":[]}"#] {
-        for flow in ["echo", "raw", "items"] {
+        for flow in FLOWS {
             t.send(Request::post(format!("/{flow}")).json(body)).await.problem(400, "invalid-json");
         }
     }

@@ -13,6 +13,7 @@ pub(super) fn cases(cases: &mut Cases) {
     cases.add("a flow that takes text is sent text, and JSON too", text);
     cases.add("an empty text is an empty text", empty_text);
     cases.add("text that is not UTF-8 is refused", text_not_utf8);
+    cases.add("a flow that takes anything is given it as it is, with its type", anything);
     cases.add("a body may come in any number of pieces", pieces);
 }
 
@@ -124,9 +125,8 @@ async fn empty_is_null(t: Probe) {
 }
 
 async fn text(t: Probe) {
-    let request = |content_type: &str, body: &'static str| {
-        Request::post("/text").with("content-type", content_type).body(body)
-    };
+    let request =
+        |content_type: &str, body: &'static str| Request::post("/text").with("content-type", content_type).body(body);
     for request in [
         request("text/plain", "grüße"),
         request("text/plain; charset=utf-8", "grüße"),
@@ -164,12 +164,27 @@ async fn text_not_utf8(t: Probe) {
     t.send(text).await.is(400);
 }
 
+async fn anything(t: Probe) {
+    for content_type in ["image/png", "application/x+json", "text/csv; header=present", "application/octet-stream"] {
+        let body = if content_type.ends_with("json") { b"[1]".as_slice() } else { b"\x89PNG\r\n\0" };
+        let request = Request::post("/any").with("content-type", content_type).body(body);
+        let id = t.send(request).await.is(202).id();
+        t.ended("any", &id).await;
+        t.send(Request::get(format!("/any/{id}/result"))).await.is(200).body_is(body).has("content-type", content_type);
+    }
+    t.send(Request::post("/any").body("x")).await.problem(415, "unsupported-media-type").has("accept", "*/*");
+    t.send(Request::post("/any").with("content-type", "nonsense").body("x")).await.is(415);
+}
+
 async fn pieces(t: Probe) {
     let body = br#"{"a":"some text"}"#;
     let bytes: Vec<&[u8]> = body.chunks(1).collect();
     let id = t.send(typed("application/json").chunked(&bytes)).await.is(202).id();
     t.ended("echo", &id).await;
     t.send(Request::get(format!("/echo/{id}/result"))).await.body_is(body);
+
+    let trailed = typed("application/json").with("transfer-encoding", "chunked").with("trailer", "x-sum");
+    t.send(trailed.raw("1\r\n1\r\n0\r\nx-sum: 1\r\n\r\n")).await.is(202);
 
     let mut slow = t.open(typed("application/json").with("content-length", body.len().to_string())).await;
     for byte in body.chunks(1) {

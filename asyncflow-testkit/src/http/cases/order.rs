@@ -3,7 +3,10 @@
 use super::{Cases, Probe, Request, UNKNOWN, owners};
 
 pub(super) fn cases(cases: &mut Cases) {
-    cases.add("refusals come in their order: path, method, owner, type, key, length, body, reused key, quota, room", ladder);
+    cases.add(
+        "refusals come in their order: path, method, owner, type, key, length, body, reused key, quota, room",
+        ladder,
+    );
     cases.add("a declared length is looked at before the body, a streamed one as it comes", length_before_body);
     cases.add("a key is looked at before the body comes, where a chunked one has no type", key_before_chunks);
     cases.add("no job is looked up for a caller who is refused", owner_before_look_up);

@@ -44,9 +44,8 @@ async fn not_there(t: Probe) {
 
 async fn keys(t: Probe) {
     let t = t.serve(t.service().owner(owners)).await;
-    let keyed = |owner: &str, body: &'static str| {
-        by(owner, Request::post("/puppet").with("idempotency-key", "k").json(body))
-    };
+    let keyed =
+        |owner: &str, body: &'static str| by(owner, Request::post("/puppet").with("idempotency-key", "k").json(body));
     let anna = t.send(keyed("anna", "1")).await.is(202).id();
     let bert = t.send(keyed("bert", "2")).await;
     bert.is(202).expect(bert.id() != anna, "a job of bert's own");

@@ -17,9 +17,9 @@ async fn table(t: &Probe, rows: &[(&[&str], Option<&str>)]) {
     let id = t.done("echo", "1").await;
     for what in ["status", "result"] {
         for (values, applied) in rows {
-            let request = values.iter().fold(Request::get(format!("/echo/{id}/{what}")), |request, value| {
-                request.with("prefer", value)
-            });
+            let request = values
+                .iter()
+                .fold(Request::get(format!("/echo/{id}/{what}")), |request, value| request.with("prefer", value));
             let answer = t.send(request).await;
             match applied {
                 Some(applied) => answer.is(200).has("preference-applied", applied),

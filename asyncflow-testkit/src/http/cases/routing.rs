@@ -6,7 +6,10 @@ pub(super) fn cases(cases: &mut Cases) {
     cases.add("a path that is none of a flow's is the problem not-found", unknown_paths);
     cases.add("leading slashes are trimmed, other empty segments and trailing slashes are not found", slashes);
     cases.add("paths are compared byte by byte, without decoding", raw_bytes);
-    cases.add("a job of another flow, deleted, never known, or with an id that is none: the same 404", indistinguishable);
+    cases.add(
+        "a job of another flow, deleted, never known, or with an id that is none: the same 404",
+        indistinguishable,
+    );
     cases.add("an id in any other form of a UUID is not found", other_forms);
     cases.add("every flow of the engine has its endpoints", every_flow);
     cases.add("a service for one flow still routes under its name, and knows no other", one_flow);

@@ -16,6 +16,7 @@ pub(super) fn cases(cases: &mut Cases) {
     cases.add("a job that is due later is Scheduled", scheduled);
     cases.add("a job between two attempts is Scheduled", between_attempts);
     cases.add("an ended job says how: Succeeded, Failed, Cancelled", ended);
+    cases.add("further members say when the latest attempt started, which it is, and when the job ended", further);
     cases.add("the path of a job alone is its status", bare_path);
     cases.add("a job's id is read in any case and written in lower case", any_case);
     cases.add("a status asks to come again while the job has not ended, and then no more", retry_after);
@@ -119,6 +120,22 @@ async fn ended(t: Probe) {
         let status = t.send(Request::get(job.path("status"))).await;
         status.is(200).says("/Status", state).lacks("retry-after");
     }
+}
+
+async fn further(t: Probe) {
+    let job = t.puppet("puppet").await;
+    let running = t.send(Request::get(job.path("status"))).await;
+    let time = |exchange: &super::Exchange, name: &str| super::is_time(&exchange.at(name));
+    running.says("/Attempt", 1).expect(time(&running, "/StartedAt"), "the time when it started");
+    running.expect(running.json().get("CompletedAt").is_none(), "no time of an end yet");
+    job.succeed(json!(1));
+    t.ended("puppet", job.id()).await;
+    let done = t.send(Request::get(job.path("status"))).await;
+    done.says("/Attempt", 1).says("/StartedAt", running.at("/StartedAt"));
+    done.expect(time(&done, "/CompletedAt"), "the time when it ended");
+    let between = t.job("patient").await;
+    t.reached("patient", &between, State::Scheduled).await;
+    t.send(Request::get(format!("/patient/{between}/status"))).await.says("/Attempt", 1);
 }
 
 async fn bare_path(t: Probe) {

@@ -19,11 +19,9 @@ async fn retry_after(t: Probe) {
         let job = t.quiet().puppet("puppet").await;
         let enqueued = t.world.clock.now();
         t.world.clock.shift(0);
-        for request in [
-            Request::get(job.path("status")),
-            Request::get(job.path("result")),
-            Request::post(job.path("cancel")),
-        ] {
+        for request in
+            [Request::get(job.path("status")), Request::get(job.path("result")), Request::post(job.path("cancel"))]
+        {
             let least = t.world.clock.now().since(enqueued);
             let answer = t.quietly(request).await;
             let most = t.world.clock.now().since(before);

@@ -9,7 +9,10 @@ use super::{Cases, Probe, Request};
 pub(super) fn cases(cases: &mut Cases) {
     cases.add("while it shuts down it takes no jobs, and still answers for those it has", shutting_down);
     cases.add("what was accepted before a shutdown is not lost", not_lost);
-    cases.add("while the store is away every endpoint is the problem unavailable, and all is there again after it", store_away);
+    cases.add(
+        "while the store is away every endpoint is the problem unavailable, and all is there again after it",
+        store_away,
+    );
     cases.add("a wait during which the store goes away ends", waiting_while_away);
 }
 
@@ -51,6 +54,8 @@ async fn not_lost(t: Probe) {
 }
 
 async fn store_away(t: Probe) {
+    // So that nobody waits long for a store that is away.
+    let t = t.on(t.world.node().timing(|times| times.call = Duration::from_millis(100))).await;
     let job = t.puppet("puppet").await;
     let done = t.done("echo", "1").await;
     t.world.outage(true);

@@ -6,7 +6,8 @@ use super::{Cases, Probe, Request};
 
 pub(super) fn cases(cases: &mut Cases) {
     cases.add("URLs in headers are relative, and lead on from wherever they are read", relative);
-    cases.add("URLs in headers are absolute where a public base is set, a trailing slash of which is trimmed", absolute);
+    cases
+        .add("URLs in headers are absolute where a public base is set, a trailing slash of which is trimmed", absolute);
 }
 
 async fn relative(t: Probe) {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use asyncflow_core::Role;
 use serde_json::json;
 
 use super::{Cases, Probe, Request};
@@ -29,6 +30,8 @@ pub(super) fn cases(cases: &mut Cases) {
     cases.add("a status that will not change any more is not waited for", status_ended);
     cases.add("a job that is deleted meanwhile is 404 at once, for a status and a result", deleted_meanwhile);
     cases.add("a wait on a job that is not there is 404 at once", not_there);
+    cases.add("a condition that holds is answered 304 by a wait for a result too", conditional_result);
+    cases.add("a wait works on a node that does not run the job", on_another_node);
     cases.add("a client that goes away while it waits harms nobody", client_leaves);
     cases.add("many can wait on one job", many);
 }
@@ -136,9 +139,8 @@ async fn status_changes(t: Probe) {
     let job = t.puppet("puppet").await;
     for step in ["first", "second"] {
         let now = t.send(Request::get(job.path("status"))).await;
-        let mut waiting = t
-            .open(Request::get(job.path("status")).with("if-none-match", now.header("etag")).wait(LONG))
-            .await;
+        let mut waiting =
+            t.open(Request::get(job.path("status")).with("if-none-match", now.header("etag")).wait(LONG)).await;
         assert_silent(&mut waiting).await;
         job.report(step, None, None);
         waiting.answer().await.is(200).says("/Status", "Processing").says("/progressData/progress", step);
@@ -194,6 +196,29 @@ async fn not_there(t: Probe) {
     for what in ["status", "result"] {
         let request = Request::get(format!("/echo/{}/{what}", super::UNKNOWN)).wait(LONG);
         t.soon(t.send(request)).await.problem(404, "not-found");
+    }
+}
+
+async fn conditional_result(t: Probe) {
+    let job = t.puppet("puppet").await;
+    let waiting = t.open(Request::get(job.path("result")).with("if-none-match", "*").wait(LONG)).await;
+    job.succeed(json!(1));
+    waiting.answer().await.is(304).is_empty();
+}
+
+async fn on_another_node(t: Probe) {
+    let other = t.on(t.world.node().role(Role::Serve)).await;
+    let enqueued = other.open(Request::post("/puppet").wait(LONG).json("{}")).await;
+    let job = t.next("puppet").await;
+    let now = other.send(Request::get(job.path("status"))).await;
+    let tagged = Request::get(job.path("status")).with("if-none-match", now.header("etag")).wait(LONG);
+    let status = other.open(tagged).await;
+    let result = other.open(Request::get(job.path("result")).wait(LONG)).await;
+    job.report("elsewhere", None, None);
+    status.answer().await.is(200).says("/progressData/progress", "elsewhere");
+    job.succeed(json!("from there"));
+    for waiting in [enqueued, result] {
+        waiting.answer().await.is(200).body_is(r#""from there""#);
     }
 }
 
