@@ -66,9 +66,7 @@ impl<B: Body> FlowFuture<B> {
         let without_body = head.method == Method::HEAD;
         let step = match mount.owner.clone() {
             Some(hook) => Step::Owner { named: hook.name(head), then: Some(Then { endpoint, mount, place, id }) },
-            None => {
-                Step::Endpoint(endpoint.start(Call { mount, owned: None, place, id, headers: head.headers }, &body))
-            }
+            None => Step::Endpoint(endpoint.start(Call::new(mount, None, place, id, head.headers), &body)),
         };
         Self { body, without_body, step }
     }
@@ -98,7 +96,7 @@ impl Then {
         match owner {
             Ok(owner) => {
                 let owned = Some(mount.flow.as_owner(owner));
-                endpoint.start(Call { mount, owned, place, id, headers: head.headers }, body)
+                endpoint.start(Call::new(mount, owned, place, id, head.headers), body)
             }
             Err(refused) => Answering::Done(Some(Refusal::from(refused).answer(&mount.wire))),
         }
