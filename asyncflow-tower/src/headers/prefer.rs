@@ -34,7 +34,7 @@ impl Prefer {
         let (name, value) = list::pair(preference);
         let value = list::unquoted(value.unwrap_or_default());
         if name.eq_ignore_ascii_case(b"respond-async") {
-            self.respond_async = true;
+            self.respond_async |= value.is_empty();
         } else if name.eq_ignore_ascii_case(b"wait") && self.wait.is_none() && value.iter().all(u8::is_ascii_digit) {
             self.wait = Some(if value.is_empty() { cap } else { seconds(value).min(cap) });
         }
