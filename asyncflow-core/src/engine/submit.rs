@@ -17,7 +17,7 @@ use crate::{
     flow::{DecodeError, Decoded},
     job::{JobId, JobKey, Stamp, State},
     state,
-    store::{Batch, Claimed, Idempotency, Insert, Inserted, Part, Room, StoreError},
+    store::{Answers, Batch, Idempotency, Insert, Inserted, Part, Room, StoreError},
     worker::{Pause, Slot},
 };
 
@@ -205,14 +205,30 @@ impl Node {
         options: SubmitOptions,
     ) -> Result<Submitted, SubmitError> {
         let insert = self.insert(line, request, &options)?;
+        let job = insert.job.clone();
+        let delay = (insert.facts.state == State::Scheduled).then_some(insert.facts.due);
         // A job that is to run later needs no slot now.
-        let ready = insert.facts.state == State::Enqueued;
-        let slot = if ready && self.works(line) { self.slot(line) } else { None };
+        let slot = if delay.is_none() && self.works(line) { self.slot(line) } else { None };
+        let claims = slot.iter().map(|_| self.claim(line, 1)).collect();
+        let mut batch = Batch { inserts: vec![insert], claims, ..Batch::default() };
         let (node, line) = (self.clone(), line.clone());
         // Whoever submits may go away; what was claimed on the way is run all the same.
         let submitted = self.uninterrupted(async move {
             let _receiving = options.receiving;
-            node.insert_and_start(&line, insert, slot, decoded).await
+            let mut slot = slot;
+            let mut answers = node.insert_or_resolve(&mut batch, &mut slot).await?;
+            let inserted = submitted(job.id, answers.inserts.pop());
+            let claimed = answers.claims.pop().and_then(|mut claimed| claimed.pop());
+            let started = claimed.as_ref().is_some_and(|claimed| claimed.record.job.id == job.id);
+            if let (Some(slot), Some(claimed)) = (slot, claimed) {
+                node.start(slot, claimed, decoded.filter(|_| started));
+            }
+            match delay {
+                Some(delay) => node.alarm.set(delay),
+                None if started || inserted.is_err() => {}
+                None => node.bring(&line, std::slice::from_ref(&job)).await,
+            }
+            inserted
         });
         submitted.await.unwrap_or(Err(SubmitError::ShuttingDown))
     }
@@ -226,10 +242,10 @@ impl Node {
         let asked: Vec<JobKey> = inserts.iter().map(|insert| insert.job.clone()).collect();
         let (node, line) = (self.clone(), line.clone());
         let submitted = self.uninterrupted(async move {
-            let answers = node.insert_all(inserts).await?;
-            node.backlog(&line);
-            node.executor.dispatch(&asked).await;
-            Ok(asked.iter().zip(answers).map(|(job, inserted)| submitted(job.id, inserted)).collect())
+            let mut batch = Batch { inserts, ..Batch::default() };
+            let answers = node.insert_or_resolve(&mut batch, &mut None).await?;
+            node.bring(&line, &asked).await;
+            Ok(asked.iter().zip(answers.inserts).map(|(job, inserted)| submitted(job.id, Some(inserted))).collect())
         });
         submitted.await.unwrap_or(Err(SubmitError::ShuttingDown))
     }
@@ -263,86 +279,50 @@ impl Node {
         })
     }
 
-    async fn insert_and_start(
+    /// Brings word of jobs that are ready and were not started.
+    async fn bring(&self, line: &Line, jobs: &[JobKey]) {
+        if self.works(line) {
+            self.backlog(line);
+        }
+        self.executor.dispatch(jobs).await;
+    }
+
+    /// Inserts, and claims for the slot. A claim whose answer is lost may have been served: that is found out, whatever becomes of the insert.
+    async fn insert_or_resolve(
         self: &Arc<Self>,
-        line: &Arc<Line>,
-        insert: Insert,
-        slot: Option<Slot>,
-        decoded: Option<Decoded>,
-    ) -> Result<Submitted, SubmitError> {
-        let (job, delay) = (insert.job.clone(), (insert.facts.state == State::Scheduled).then_some(insert.facts.due));
-        let Some(slot) = slot else {
-            let inserted = self.insert_all(vec![insert]).await?.pop();
-            let submitted = answered(job.id, inserted)?;
-            match delay {
-                Some(delay) => self.alarm.set(delay),
-                None if self.works(line) => {
-                    self.backlog(line);
-                    self.executor.dispatch(std::slice::from_ref(&job)).await;
-                }
-                None => self.executor.dispatch(std::slice::from_ref(&job)).await,
-            }
-            return Ok(submitted);
-        };
-        let claim = self.claim(line, 1);
-        let mut batch = Batch { inserts: vec![insert], claims: vec![claim], ..Batch::default() };
-        match self.write(&batch).await {
-            Ok(mut answers) => {
-                let claimed = answers.claims.pop().and_then(|mut claimed| claimed.pop());
-                self.take_up(slot, claimed, &job, decoded);
-                answered(job.id, answers.inserts.pop())
-            }
-            Err(StoreError::Rejected(reason)) => Err(StoreError::Rejected(reason).into()),
-            Err(_) => {
-                // The claim may have been served: that is found out, whatever becomes of the insert.
-                let node = self.clone();
-                if let Some(claim) = batch.claims.pop() {
+        batch: &mut Batch,
+        slot: &mut Option<Slot>,
+    ) -> Result<Answers, StoreError> {
+        match self.write(batch).await {
+            Err(StoreError::Unavailable(_)) => {
+                if let (Some(claim), Some(slot)) = (batch.claims.pop(), slot.take()) {
+                    let node = self.clone();
                     self.runtime.spawn(async move {
                         let claimed = node.resolve(claim).await;
                         node.start_all(vec![slot], claimed)
                     });
                 }
-                let inserted = self.insert_all(batch.inserts).await?.pop();
-                self.backlog(line);
-                answered(job.id, inserted)
+                self.insert_again(batch).await
             }
+            answers => answers,
         }
     }
 
-    /// Starts what was claimed beside an insert: that job, or one that waited longer.
-    fn take_up(self: &Arc<Self>, slot: Slot, claimed: Option<Claimed>, job: &JobKey, decoded: Option<Decoded>) {
-        let Some(claimed) = claimed else { return };
-        let own = claimed.record.job.id == job.id;
-        if !own {
-            self.backlog(slot.line());
-        }
-        self.start(slot, claimed, decoded.filter(|_| own));
-    }
-
-    /// Inserts, and again for a while if the store is not available: an insert of an id that is there changes nothing.
-    async fn insert_all(&self, inserts: Vec<Insert>) -> Result<Vec<Inserted>, StoreError> {
-        let batch = Batch { inserts, ..Batch::default() };
-        let (mut pause, mut end) = (Pause::default(), None);
+    /// Inserts for a while, after a first time that was not answered: an insert of an id that is there changes nothing.
+    async fn insert_again(&self, batch: &Batch) -> Result<Answers, StoreError> {
+        let end = Instant::now() + self.timing.call.min(MOST_PATIENCE) / 2;
+        let mut pause = Pause::default();
         loop {
-            match self.write(&batch).await {
-                Ok(answers) => return Ok(answers.inserts),
-                Err(error @ StoreError::Unavailable(_)) => {
-                    let end = *end.get_or_insert_with(|| Instant::now() + self.timing.call.min(MOST_PATIENCE) / 2);
-                    if !pause.wait_until(end).await {
-                        return Err(error);
-                    }
-                }
-                Err(error) => return Err(error),
+            match self.write(batch).await {
+                Err(StoreError::Unavailable(_)) if pause.wait_until(end).await => {}
+                answers => return answers,
             }
         }
     }
 }
 
-fn answered(id: JobId, inserted: Option<Inserted>) -> Result<Submitted, SubmitError> {
-    submitted(id, inserted.ok_or_else(|| StoreError::unavailable("it left an insert unanswered"))?)
-}
-
-fn submitted(id: JobId, inserted: Inserted) -> Result<Submitted, SubmitError> {
+fn submitted(id: JobId, inserted: Option<Inserted>) -> Result<Submitted, SubmitError> {
+    let inserted = inserted.ok_or_else(|| StoreError::unavailable("it left an insert unanswered"))?;
     match inserted {
         Inserted::Created { created } => Ok(Submitted { id, created, existed: false }),
         Inserted::Existing { id: existing, created } => {

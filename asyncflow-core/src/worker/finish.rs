@@ -2,111 +2,117 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::Pause;
+use super::{Pause, serve::Task};
 use crate::{
     engine::{Line, Node, Phase},
     flow::Running,
-    job::{JobError, Record, State},
+    job::{JobError, Progress, Record, State},
     state::{self, Event, Wish},
-    store::{Batch, Change, Changed, Claim, Claimed, Due, StoreError},
+    store::{Answers, Batch, Change, Changed, Due, StoreError},
     trace,
 };
 
 impl Node {
     /// Writes what became of a job, until it is written, is another's, or its lease is over; an outcome never becomes a failure on the way.
-    /// Gives the job that was claimed with it, if one was.
-    pub(super) async fn finish(&self, line: &Arc<Line>, running: &Running, mut event: Event) -> Option<Claimed> {
-        let report = running.last_report();
-        let mut claim = self.next(line);
-        let mut next = None;
-        let mut decided = state::decide(&running.record(), event.clone());
+    /// Leaves in `next` the job that was claimed with it, if one was.
+    pub(super) async fn finish(&self, line: &Arc<Line>, running: &Running, end: &mut End, next: &mut Option<Task>) {
+        end.report = running.last_report();
+        let Some(mut batch) = self.ending(line, running, end) else { return };
+        let wanted = self.phase() == Phase::Open && line.backlog.swap(false, Ordering::SeqCst);
+        batch.claims.extend(wanted.then(|| self.claim(line, 1)));
         loop {
-            let (guard, mut patch) = match decided {
-                Ok(decided) => decided,
-                Err(refusal) => {
-                    trace::debug!(job = %running.id, refusal = %refusal, "an attempt's end changes nothing");
-                    break;
+            let answers = match self.write(&batch).await {
+                // Boxed, as all that is rare: what waits in a job's task has its size.
+                Err(error) if !matches!(error, StoreError::Rejected(_)) => {
+                    Box::pin(self.send_again(running, &batch)).await
                 }
+                answers => answers,
             };
-            if patch.progress.is_none() && report.is_some() {
-                patch.progress = Some(report.clone());
-            }
-            self.announce(&event, running, patch.to);
-            let due = patch.due;
-            let change = Change { job: running.record().job.clone(), guard, patch };
-            match self.write_end(running, change, claim.take()).await {
-                Ok((changed, claimed)) => {
-                    next = claimed.or(next);
-                    match changed {
-                        Some(Changed::Refused(record)) if record.token == running.record().token => {
-                            // Marked in between: one decides again.
-                            running.heard(record);
-                            decided = state::decide(&running.record(), event.clone());
-                        }
-                        Some(Changed::Applied(record)) => {
-                            self.follow(&record, due);
-                            break;
-                        }
-                        _ => {
-                            trace::debug!(job = %running.id, "an attempt's end comes too late: the job is held by it no more");
-                            break;
-                        }
-                    }
-                }
-                Err(error @ StoreError::Rejected(_)) => {
-                    let failed = JobError::of(JobError::UNENCODABLE_RESULT, &error);
-                    if matches!(event, Event::Failed { .. }) {
-                        trace::warning!(job = %running.id, error = %error, "the store does not take the job's end");
-                        break;
-                    }
-                    event = Event::Failed { error: failed, wish: Wish::Never, chance: 0.0 };
-                    decided = state::decide(&running.record(), event.clone());
-                }
-                Err(error) => {
-                    trace::warning!(job = %running.id, error = %error, "the job's end could not be written while its lease lasted");
-                    break;
-                }
+            match self.ended(line, running, end, &batch, answers, next) {
+                Some(again) => batch = again,
+                None => return,
             }
         }
-        if next.is_some() {
+    }
+
+    /// Sends the end as often as need be after a first time: the same batch may be sent again.
+    async fn send_again(&self, running: &Running, batch: &Batch) -> Result<Answers, StoreError> {
+        let mut pause = Pause::default();
+        loop {
+            // A heartbeat may have renewed the lease meanwhile.
+            let in_time = pause.wait_until(running.lease()).await;
+            match self.write(batch).await {
+                Err(error) if in_time && !matches!(error, StoreError::Rejected(_)) => {
+                    trace::debug!(job = %running.id, error = %error, "the job's end was not written, and is sent again");
+                }
+                answers => return answers,
+            }
+        }
+    }
+
+    /// What is to be written of an end; nothing where it changes nothing.
+    fn ending(&self, line: &Line, running: &Running, end: &End) -> Option<Batch> {
+        let record = running.record();
+        let (guard, mut patch) = match state::decide(&record, end.event.clone()?) {
+            Ok(decided) => decided,
+            Err(refusal) => {
+                trace::debug!(job = %running.id, refusal = %refusal, "an attempt's end changes nothing");
+                return None;
+            }
+        };
+        if patch.progress.is_none() && end.report.is_some() {
+            patch.progress = Some(end.report.clone());
+        }
+        let becomes = patch.to.unwrap_or(State::Processing);
+        if let (Some(Event::Failed { error, .. }), State::Failed) = (&end.event, becomes) {
+            let (trace, detail) = (error.trace(), error.detail.as_deref().unwrap_or_default());
+            trace::warning!(job = %running.id, flow = %line.name, error = %trace, detail = %detail, "a job failed");
+        } else {
+            trace::debug!(job = %running.id, flow = %line.name, becomes = %becomes, "an attempt ended");
+        }
+        let changes = vec![Change { job: record.job.clone(), guard, patch }];
+        Some(Batch { changes, ..Batch::default() })
+    }
+
+    /// What follows from the store's answer; something to write where one has to decide again.
+    fn ended(
+        &self,
+        line: &Arc<Line>,
+        running: &Running,
+        end: &mut End,
+        batch: &Batch,
+        answers: Result<Answers, StoreError>,
+        next: &mut Option<Task>,
+    ) -> Option<Batch> {
+        let mut answers = match answers {
+            Ok(answers) => answers,
+            Err(error @ StoreError::Rejected(_)) if matches!(end.event, Some(Event::Succeeded(_))) => {
+                let error = JobError::of(JobError::UNENCODABLE_RESULT, &error);
+                end.event = Some(Event::Failed { error, wish: Wish::Never, chance: 0.0 });
+                return self.ending(line, running, end);
+            }
+            Err(error) => {
+                trace::warning!(job = %running.id, error = %error, "the job's end could not be written");
+                return None;
+            }
+        };
+        if let Some(claimed) = answers.claims.pop().and_then(|mut claimed| claimed.pop()) {
             // There may be more where this came from.
             line.backlog.store(true, Ordering::SeqCst);
+            *next = Some(self.task(line, claimed, None));
         }
-        next
-    }
-
-    /// A claim to send along, if there may be something to claim.
-    fn next(&self, line: &Line) -> Option<Claim> {
-        let wanted = self.phase() == Phase::Open && line.backlog.swap(false, Ordering::SeqCst);
-        wanted.then(|| self.claim(line, 1))
-    }
-
-    /// Sends the end, with the claim, as often as need be: the same batch may be sent again.
-    async fn write_end(
-        &self,
-        running: &Running,
-        change: Change,
-        claim: Option<Claim>,
-    ) -> Result<(Option<Changed>, Option<Claimed>), StoreError> {
-        let batch = Batch { changes: vec![change], claims: claim.into_iter().collect(), ..Batch::default() };
-        let mut pause = None;
-        loop {
-            match self.write(&batch).await {
-                Ok(mut answers) => {
-                    let claimed = answers.claims.pop().and_then(|mut claimed| claimed.pop());
-                    return Ok((answers.changes.pop(), claimed));
-                }
-                Err(error @ StoreError::Rejected(_)) => return Err(error),
-                Err(error) => {
-                    trace::debug!(job = %running.id, error = %error, "the job's end was not written, and is sent again");
-                    // A heartbeat may have renewed the lease meanwhile.
-                    let pause = pause.get_or_insert_with(Pause::default);
-                    if !pause.wait_until(running.lease()).await {
-                        return Err(error);
-                    }
-                }
+        match answers.changes.pop() {
+            Some(Changed::Applied(record)) => {
+                self.follow(&record, batch.changes.last().and_then(|change| change.patch.due))
             }
+            Some(Changed::Refused(record)) if record.token == running.record().token => {
+                // Marked in between: one decides again.
+                running.heard(record);
+                return self.ending(line, running, end);
+            }
+            _ => trace::debug!(job = %running.id, "an attempt's end comes too late: the job is held by it no more"),
         }
+        None
     }
 
     /// What this node does about a job that goes on: it looks after short delays itself.
@@ -121,14 +127,12 @@ impl Node {
             _ => {}
         }
     }
+}
 
-    fn announce(&self, event: &Event, running: &Running, to: Option<State>) {
-        let state = to.unwrap_or(State::Processing);
-        if let Event::Failed { error, .. } = event {
-            let (trace, detail) = (error.trace(), error.detail.as_deref().unwrap_or_default());
-            trace::warning!(job = %running.id, flow = %running.record().job.flow, becomes = %state, error = %trace, detail = %detail, "an attempt failed");
-        } else {
-            trace::debug!(job = %running.id, flow = %running.record().job.flow, becomes = %state, "an attempt ended");
-        }
-    }
+/// The end of an attempt, until it is written.
+#[derive(Default)]
+pub(super) struct End {
+    /// What happened; nothing where nothing is to be written.
+    pub(super) event: Option<Event>,
+    report: Option<Arc<Progress>>,
 }

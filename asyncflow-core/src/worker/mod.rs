@@ -6,6 +6,7 @@ mod crew;
 mod finish;
 mod panics;
 mod reports;
+mod rest;
 mod serve;
 mod slots;
 
@@ -20,6 +21,7 @@ pub(crate) use beats::keep_leases;
 pub(crate) use crew::Crew;
 pub(crate) use panics::install_hook;
 pub(crate) use reports::{Reporter, write_reports};
+pub(crate) use rest::Rest;
 pub(crate) use slots::{Slot, Slots};
 
 use crate::{
@@ -96,7 +98,8 @@ impl Worker {
         let claim = self.node.claim_job(job);
         match self.node.resolve(claim).await.pop() {
             Some(claimed) => {
-                self.node.clone().serve(slot, claimed, None).await;
+                let task = self.node.task(&line, claimed, None);
+                self.node.serve(slot, task).await;
                 Delivery::Ran
             }
             None => Delivery::NotReady,

@@ -1,78 +1,102 @@
 //! A slot at work: one claimed job after another, until none is left.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
-use super::{Slot, attempt};
+use super::{Slot, attempt, finish::End, panics};
 use crate::{
     engine::{Line, Node, Phase},
-    flow::{Attempt, Decoded, Ending, Running, Stop},
-    job::{JobError, Mark},
+    flow::{Attempt, Decoded, Ending, Handler, JobContext, Running, Stop},
+    job::JobError,
     state::{Event, Wish},
-    store::Claimed,
+    store::{Claimed, Part},
 };
 
+/// A claimed job that waits for its slot's turn.
+pub(crate) struct Task {
+    running: Arc<Running>,
+    request: Part,
+    /// The request, where it was just read.
+    decoded: Option<Decoded>,
+}
+
 impl Node {
-    /// Runs a claimed job in its slot, in a task of its own. `decoded`: its request, where it was just read.
+    /// A claimed job, as its slot runs it. `decoded`: its request, where it was just read.
+    pub(super) fn task(&self, line: &Line, claimed: Claimed, decoded: Option<Decoded>) -> Task {
+        let Claimed { record, request } = claimed;
+        let interval = line.options.progress_interval;
+        let running = Arc::new(Running::new(record, self.lease_end(), self.reporter.clone(), interval));
+        Task { running, request, decoded }
+    }
+
+    /// Runs a claimed job in its slot, in a worker's task.
     pub(crate) fn start(self: &Arc<Self>, slot: Slot, claimed: Claimed, decoded: Option<Decoded>) {
-        self.runtime.spawn(self.clone().serve(slot, claimed, decoded));
+        let task = self.task(slot.line(), claimed, decoded);
+        self.put_to_work(slot, task);
     }
 
     /// Runs a claimed job, and then what its slot takes up after it.
-    pub(super) async fn serve(self: Arc<Self>, slot: Slot, claimed: Claimed, decoded: Option<Decoded>) {
-        let mut next = self.run(slot.line(), claimed, decoded).await;
-        while let Some(claimed) = next {
-            next = self.run(slot.line(), claimed, None).await;
+    pub(super) async fn serve(&self, slot: Slot, task: Task) {
+        let mut next = Some(task);
+        while next.is_some() {
+            self.run(slot.line(), &mut next).await;
         }
     }
 
-    /// Runs one claimed job to the end of its attempt; gives what was claimed with the last write, if anything was.
-    async fn run(&self, line: &Arc<Line>, claimed: Claimed, decoded: Option<Decoded>) -> Option<Claimed> {
-        let Claimed { record, request } = claimed;
-        let (mark, bytes) = (record.mark, Load::new(line, request.bytes.len()));
-        let running =
-            Arc::new(Running::new(record, self.lease_end(), self.reporter.clone(), line.options.progress_interval));
+    /// Runs one claimed job to the end of its attempt, and leaves in its place what was claimed with the last write.
+    async fn run(&self, line: &Arc<Line>, task: &mut Option<Task>) {
+        let mut end = End::default();
+        let Some((running, handler)) = self.begin_attempt(line, task, &mut end) else { return };
         let _member = self.crew.enter(running.clone());
-        if mark > Mark::None {
-            return self.finish(line, &running, Event::Stopped { started: false }).await;
-        }
-        if self.phase() > Phase::Open {
-            return self.finish(line, &running, Event::Drained).await;
-        }
-        let handler = decoded
-            .map_or_else(|| line.flow.decode(&request), Ok)
-            .map_err(|error| Attempt::failed(JobError::UNDECODABLE_REQUEST, error.to_string()))
-            .and_then(|request| self.handler(line, &running, request));
-        drop(request);
-        let event = match handler {
-            Ok(handler) => match attempt::run(handler, &running, line.options.timeout, self.timing.grace).await {
+        if let Some((handler, load)) = handler {
+            let ended = attempt::run(handler, &running, line.options.timeout, self.timing.grace).await;
+            drop(load);
+            end.event = match ended {
                 attempt::End::Ended(attempt) => self.event(&running, attempt),
                 attempt::End::Dropped(stop) => self.dropped(stop),
-            },
-            Err(attempt) => self.event(&running, attempt),
-        };
-        drop(bytes);
-        let Some(event) = event else {
-            running.bodies_ended().await;
-            return None;
-        };
+            };
+        }
         // A body that goes on is not handed over, and its record ends with it; but who asked it to stop waits for no body.
-        if !matches!(event, Event::Stopped { .. }) {
+        if !matches!(end.event, Some(Event::Stopped { .. })) {
             running.bodies_ended().await;
         }
-        let next = self.finish(line, &running, event).await;
+        self.finish(line, &running, &mut end, task).await;
         running.bodies_ended().await;
-        next
     }
 
-    fn handler(&self, line: &Line, running: &Arc<Running>, request: Decoded) -> Result<crate::flow::Handler, Attempt> {
-        let job = crate::flow::JobContext(running.clone());
+    /// Takes up a task: reads its request and makes its handler; where it is not to be started (any more), says what happened instead.
+    fn begin_attempt<'a>(
+        &self,
+        line: &'a Arc<Line>,
+        task: &mut Option<Task>,
+        end: &mut End,
+    ) -> Option<(Arc<Running>, Option<(Handler, Load<'a>)>)> {
+        let Task { running, request, decoded } = task.take()?;
+        end.event = if running.stop() > Stop::Not {
+            Some(Event::Stopped { started: false })
+        } else if self.phase() > Phase::Open {
+            Some(Event::Drained)
+        } else {
+            let handler = decoded
+                .map_or_else(|| line.flow.decode(&request), Ok)
+                .map_err(|error| Attempt::failed(JobError::UNDECODABLE_REQUEST, error.to_string()))
+                .and_then(|decoded| self.handler(line, &running, decoded));
+            match handler {
+                Ok(handler) => return Some((running, Some((handler, Load::new(line, request.bytes.len()))))),
+                Err(attempt) => self.event(&running, attempt),
+            }
+        };
+        Some((running, None))
+    }
+
+    fn handler(&self, line: &Line, running: &Arc<Running>, request: Decoded) -> Result<Handler, Attempt> {
+        let job = JobContext(running.clone());
         let handler = line
             .flow
             .clone()
             .start(request, job.clone(), line.options.max_result)
             .ok_or_else(|| Attempt::failed(JobError::UNDECODABLE_REQUEST, "this node cannot run the flow"))?;
         let wrapped = || self.wraps.iter().fold(handler, |handler, wrap| wrap.wrap(job.clone(), handler));
-        super::panics::guard(wrapped)
+        panics::guard(wrapped)
     }
 
     /// What happened to the job, as its handler says.
@@ -110,13 +134,13 @@ struct Load<'a> {
 
 impl<'a> Load<'a> {
     fn new(line: &'a Line, bytes: usize) -> Self {
-        line.bytes.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
+        line.bytes.fetch_add(bytes, Ordering::Relaxed);
         Self { line, bytes }
     }
 }
 
 impl Drop for Load<'_> {
     fn drop(&mut self) {
-        self.line.bytes.fetch_sub(self.bytes, std::sync::atomic::Ordering::Relaxed);
+        self.line.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
