@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// A request whose body is being read.
-pub(super) struct Receive {
+pub(crate) struct Receive {
     call: Call,
     media: Media,
     key: Option<IdempotencyKey>,
