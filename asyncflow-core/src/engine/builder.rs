@@ -148,7 +148,7 @@ impl EngineBuilder {
         self
     }
 
-    /// What tells the time of day for ids; the machine's clock unless set.
+    /// What tells the time of day for ids, and for the store where none is set; the machine's clock unless set.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
@@ -168,7 +168,7 @@ impl EngineBuilder {
     /// is not available is tried for 30 s.
     pub async fn start(self) -> Result<FlowEngine, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
-        let store = self.store.clone().unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let store = self.store.clone().unwrap_or_else(|| Arc::new(MemoryStore::with_clock(self.clock.clone())));
         self.check(&*store)?;
         worker::install_hook();
         let chance = match self.seed {

@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 
 pub(crate) use beats::keep_leases;
 pub(crate) use crew::Crew;
-pub(crate) use panics::install_hook;
+pub(crate) use panics::{carry, install_hook};
 pub(crate) use reports::{Reporter, write_reports};
 pub(crate) use rest::Rest;
 pub(crate) use slots::{Slot, Slots};
