@@ -266,12 +266,12 @@ impl Node {
             self.waiting.hints.want_jobs(true);
             self.live(worker::keep_leases);
             self.live(worker::write_reports);
-            self.live(execute);
+            self.runtime.spawn(execute(self.clone()));
             self.word.notify_one();
         }
     }
 
-    /// Does a part until the node is closed; after a pause again where a panic in a store or an executor ended it.
+    /// Does a part until the node is closed; after a pause again where a store's panic ended it.
     fn live<F>(self: &Arc<Self>, part: impl Fn(Arc<Self>) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -301,8 +301,12 @@ impl Node {
 /// Lets the executor serve until the node drains, again after a pause where it ends early.
 async fn execute(node: Arc<Node>) {
     while node.phase() == Phase::Open {
-        if let Err(error) = node.executor.run(Worker::new(node.clone())).await {
-            trace::warning!(error = %error, "the executor cannot serve, and is started again");
+        let (executor, worker) = (node.executor.clone(), Worker::new(node.clone()));
+        // In a task of its own: a panic ends that.
+        match node.runtime.spawn(async move { executor.run(worker).await }).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => trace::warning!(error = %error, "the executor cannot serve, and is started again"),
+            Err(error) => trace::warning!(error = %error, "the executor ended, and is started again"),
         }
         if node.phase() == Phase::Open {
             node.pause().await;
