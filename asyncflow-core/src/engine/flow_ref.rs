@@ -129,7 +129,8 @@ impl FlowRef {
             options.owner.clone_from(owner);
         }
         let decoded = self.line.flow.decode(&request).map_err(SubmitError::Decode)?;
-        self.node().submit(&self.line, request, Some(decoded), options).await
+        let submit = self.node().submit(&self.line, request, Some(decoded), options)?;
+        self.node().uninterrupted(submit).await.unwrap_or(Err(SubmitError::ShuttingDown))
     }
 
     /// The record; `None` where there is no such job, or none any more.

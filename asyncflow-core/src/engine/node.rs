@@ -93,6 +93,9 @@ impl Default for Timing {
     }
 }
 
+/// What is run to its end even if whoever asked for it goes away.
+pub(crate) type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// One flow on this node.
 pub(crate) struct Line {
     pub(crate) name: Arc<str>,
@@ -195,11 +198,7 @@ impl Node {
     }
 
     /// Runs a future to its end even if whoever waits for it goes away. `None`: the runtime is shutting down.
-    pub(crate) async fn uninterrupted<T: Send + 'static>(
-        &self,
-        future: impl Future<Output = T> + Send + 'static,
-    ) -> Option<T> {
-        let mut future = Box::pin(future);
+    pub(crate) async fn uninterrupted<T: Send + 'static>(&self, mut future: Work<T>) -> Option<T> {
         match poll_once(future.as_mut()).await {
             Poll::Ready(value) => Some(value),
             Poll::Pending => self.runtime.spawn(future).await.ok(),
@@ -223,7 +222,7 @@ impl Node {
     }
 }
 
-async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
     std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 

@@ -123,10 +123,10 @@ impl Node {
         // Before the claim is sent: what is inserted after it sets it again.
         line.backlog.store(false, Ordering::SeqCst);
         let (node, claim) = (self.clone(), self.claim(line, slots.len()));
-        let filled = async move {
+        let filled = Box::pin(async move {
             let claimed = node.resolve(claim).await;
             node.start_all(slots, claimed)
-        };
+        });
         let more = self.uninterrupted(filled).await.unwrap_or(false);
         if more {
             line.backlog.store(true, Ordering::SeqCst);
