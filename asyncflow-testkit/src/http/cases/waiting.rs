@@ -10,7 +10,7 @@ use super::{Cases, Probe, Request};
 /// A second at which nothing happens is long enough to see that a request really waits.
 const SECOND: Duration = Duration::from_secs(1);
 /// Far below what a test may take, far above what an answer at once needs.
-const LONG: u32 = 20;
+const LONG: u32 = 25;
 
 pub(super) fn cases(cases: &mut Cases) {
     cases.add("an enqueue that waits answers 200 with the result once the job has succeeded", enqueue_succeeds);
