@@ -18,7 +18,7 @@
 //!
 //! Each case is about one behaviour, has the behaviour's sentence as its name, and plays against nodes and a store of its own. Its client
 //! sends exact bytes and normalises nothing. What a case asks is not all: every answer is also held against the rules that hold for all
-//! answers, and [`Suite::verify`] compares all that was said with what bare [`hyper`] says, ids and times being masked.
+//! answers, and [`Suite::verify`] compares all that was said with what bare [`hyper`](hyper()) says, ids and times being masked.
 //!
 //! Of what a framework's own parser or router refuses, just that it is refused is asked.
 
