@@ -54,7 +54,7 @@ impl<T: Serialize> IntoPayload for T {
     }
 }
 
-/// Bytes as they are: a request of any media type, a result of any.
+/// Bytes as they are: a request of any media type, a result of any. What says that it is JSON must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raw(pub Part);
 
@@ -64,6 +64,9 @@ impl FromPayload for Raw {
     }
 
     fn from_payload(part: &Part) -> Result<Self, DecodeError> {
+        if part.content_type.is_json() {
+            json::read::<serde::de::IgnoredAny>(&part.bytes)?;
+        }
         Ok(Self(part.clone()))
     }
 }

@@ -69,7 +69,7 @@ impl Node {
         line: &'a Arc<Line>,
         task: &mut Option<Task>,
         end: &mut End,
-    ) -> Option<(Arc<Running>, Option<(Handler, Load<'a>)>)> {
+    ) -> Option<(Arc<Running>, Option<Begun<'a>>)> {
         let Task { running, request, decoded } = task.take()?;
         end.event = if running.stop() > Stop::Not {
             Some(Event::Stopped { started: false })
@@ -125,6 +125,9 @@ impl Node {
         }
     }
 }
+
+/// A handler that is to be run, and what its request weighs.
+type Begun<'a> = (Handler, Load<'a>);
 
 /// Bytes of a request that is worked on.
 struct Load<'a> {
