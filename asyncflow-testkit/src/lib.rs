@@ -1,1 +1,3 @@
 //! Conformance suites for AsyncFlow's stores, executors and mounts.
+
+pub mod store;
