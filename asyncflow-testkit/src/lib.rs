@@ -1,3 +1,5 @@
 //! Conformance suites for AsyncFlow's stores, executors and mounts.
 
+pub mod faults;
+pub mod http;
 pub mod store;

@@ -28,15 +28,14 @@ impl Node {
         Task { running, request, decoded }
     }
 
-    /// Runs a claimed job in its slot, in a task of its own.
+    /// Runs a claimed job in its slot, in a worker's task.
     pub(crate) fn start(self: &Arc<Self>, slot: Slot, claimed: Claimed, decoded: Option<Decoded>) {
         let task = self.task(slot.line(), claimed, decoded);
-        // Boxed, since the runtime moves what it is given more than once.
-        self.runtime.spawn(Box::pin(self.clone().serve(slot, task)));
+        self.put_to_work(slot, task);
     }
 
     /// Runs a claimed job, and then what its slot takes up after it.
-    pub(super) async fn serve(self: Arc<Self>, slot: Slot, task: Task) {
+    pub(super) async fn serve(&self, slot: Slot, task: Task) {
         let mut next = Some(task);
         while next.is_some() {
             self.run(slot.line(), &mut next).await;
