@@ -1,0 +1,137 @@
+//! Collects a request's body, no more of it than is allowed.
+
+use bytes::{Buf, Bytes};
+use http::{HeaderMap, header::CONTENT_LENGTH};
+use http_body::Body;
+
+/// What is known of a body's length before any of it is read. Either source may be lost on the way through a framework.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Announced {
+    /// At least so many bytes.
+    pub(crate) bytes: u64,
+    /// There is no body.
+    pub(crate) empty: bool,
+}
+
+impl Announced {
+    pub(crate) fn of(headers: &HeaderMap, body: &impl Body) -> Self {
+        let header = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.trim().parse().ok());
+        let bytes = header.unwrap_or(0).max(body.size_hint().lower());
+        Self { bytes, empty: bytes == 0 && (header.is_some() || body.is_end_stream()) }
+    }
+}
+
+/// The body so far. One of a single frame is not copied.
+#[derive(Debug)]
+pub(crate) struct Collected {
+    limit: usize,
+    first: Bytes,
+    all: Vec<u8>,
+}
+
+/// The body is larger than the limit.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooLarge;
+
+impl Collected {
+    /// Nothing yet, of `limit` bytes at most.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, first: Bytes::new(), all: Vec::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.first.len() + self.all.len()
+    }
+
+    /// Adds a frame's bytes.
+    pub(crate) fn push(&mut self, mut data: impl Buf) -> Result<(), TooLarge> {
+        if data.remaining() > self.limit - self.len() {
+            return Err(TooLarge);
+        }
+        if self.len() == 0 {
+            self.first = data.copy_to_bytes(data.remaining());
+            return Ok(());
+        }
+        if self.all.is_empty() {
+            self.all.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        while data.has_remaining() {
+            let chunk = data.chunk();
+            self.all.extend_from_slice(chunk);
+            let read = chunk.len();
+            data.advance(read);
+        }
+        Ok(())
+    }
+
+    /// All that came.
+    pub(crate) fn finish(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use http::HeaderValue;
+    use http_body::Frame;
+    use http_body_util::{Empty, Full};
+
+    use super::*;
+
+    /// Of a length that only its end shows.
+    struct Unknown;
+
+    impl Body for Unknown {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(None)
+        }
+    }
+
+    #[test]
+    fn one_frame_is_not_copied_and_more_are_joined() {
+        let mut body = Collected::new(6);
+        let frame = Bytes::from_static(b"abc");
+        body.push(Bytes::new()).unwrap();
+        body.push(frame.clone()).unwrap();
+        assert_eq!(body.len(), 3);
+        body.push(Bytes::new()).unwrap();
+        body.push(&b"de"[..]).unwrap();
+        assert_eq!(body.push(&b"fg"[..]), Err(TooLarge));
+        assert_eq!(body.finish(), "abcde");
+        let mut body = Collected::new(3);
+        body.push(frame.clone()).unwrap();
+        assert_eq!(body.finish().as_ptr(), frame.as_ptr());
+        assert_eq!(Collected::new(2).push(frame), Err(TooLarge));
+    }
+
+    #[test]
+    fn a_length_is_known_by_header_or_by_body() {
+        let announced = |length: Option<&'static str>, body: &dyn Fn(&HeaderMap) -> Announced| {
+            let mut headers = HeaderMap::new();
+            if let Some(length) = length {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from_static(length));
+            }
+            body(&headers)
+        };
+        let full = |headers: &HeaderMap| Announced::of(headers, &Full::new(Bytes::from_static(b"abc")));
+        let empty = |headers: &HeaderMap| Announced::of(headers, &Empty::<Bytes>::new());
+        let unknown = |headers: &HeaderMap| Announced::of(headers, &Unknown);
+        assert_eq!(announced(None, &full), Announced { bytes: 3, empty: false });
+        assert_eq!(announced(None, &empty), Announced { bytes: 0, empty: true });
+        assert_eq!(announced(None, &unknown), Announced { bytes: 0, empty: false });
+        assert_eq!(announced(Some("0"), &unknown), Announced { bytes: 0, empty: true });
+        assert_eq!(announced(Some("5"), &unknown), Announced { bytes: 5, empty: false });
+        for wrong in ["-1", "x", "1, 1", "99999999999999999999999", ""] {
+            assert_eq!(announced(Some(wrong), &unknown), Announced { bytes: 0, empty: false }, "{wrong}");
+        }
+    }
+}
