@@ -1,10 +1,16 @@
 //! On bare hyper.
 
-use std::{convert::Infallible, io, pin::pin, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use asyncflow_tower::FlowBody;
+use asyncflow_tower::{FlowBody, FlowFuture};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::ALLOW};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{body::Incoming, server::conn::http1, service};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, sync::watch};
 use tower_service::Service;
@@ -30,11 +36,10 @@ pub(super) async fn serve(
             continue;
         };
         let _ = connection.set_nodelay(true);
-        let app = app.clone();
-        let answer = service_fn(move |request| answer(app.clone(), request));
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(connection), Endpoints(app.clone()));
         let mut closing = closing.clone();
         tokio::spawn(async move {
-            let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(connection), answer));
+            let mut connection = pin!(connection);
             tokio::select! {
                 biased;
                 _ = connection.as_mut() => return,
@@ -49,15 +54,45 @@ pub(super) async fn serve(
     Ok(())
 }
 
-async fn answer(mut app: App, request: Request<Incoming>) -> Result<Response<FlowBody>, Infallible> {
-    if request.uri().path() != HEALTH {
-        return app.service.call(request).await;
+/// The app as hyper's own kind of service.
+struct Endpoints(App);
+
+impl service::Service<Request<Incoming>> for Endpoints {
+    type Response = Response<FlowBody>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn call(&self, request: Request<Incoming>) -> Answer {
+        if request.uri().path() != HEALTH {
+            return Answer::Flows(self.0.service.clone().call(request));
+        }
+        let (app, method) = (self.0.clone(), request.method().clone());
+        Answer::Health(Box::pin(async move {
+            if matches!(method, Method::GET | Method::HEAD) {
+                return app.health().await.map(|body| body.into_bytes().into());
+            }
+            let mut answer = Response::default();
+            *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET,HEAD"));
+            answer
+        }))
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut answer = Response::new(FlowBody::default());
-        *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET,HEAD"));
-        return Ok(answer);
+}
+
+/// An answer on its way.
+#[expect(clippy::large_enum_variant, reason = "an allocation less for each request")]
+enum Answer {
+    Flows(FlowFuture<Incoming>),
+    Health(Pin<Box<dyn Future<Output = Response<FlowBody>> + Send>>),
+}
+
+impl Future for Answer {
+    type Output = Result<Response<FlowBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Flows(answer) => Pin::new(answer).poll(context),
+            Self::Health(answer) => answer.as_mut().poll(context).map(Ok),
+        }
     }
-    Ok(app.health().await.map(|body| FlowBody::from(body.into_bytes())))
 }
