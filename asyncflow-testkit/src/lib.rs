@@ -1,1 +1,4 @@
 //! Conformance suites for AsyncFlow's stores, executors and mounts.
+
+pub mod faults;
+pub mod http;

@@ -151,7 +151,7 @@ impl FlowServiceBuilder {
     /// Settings that [`check`](Self::check) has passed, or that are as they come.
     pub(crate) fn assemble(self) -> FlowService {
         let wire = Arc::new(Wire {
-            names: self.naming.names(),
+            naming: self.naming,
             prefix: self.prefix.trim_end_matches('/').into(),
             base_url: self.base_url.as_deref().map(|url| url.trim_end_matches('/').into()),
             problem_base: problem_base(&self.problem_base).into(),

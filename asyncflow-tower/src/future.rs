@@ -29,7 +29,7 @@ pin_project! {
         // It stays until the answer is there: a server may read on from a body that is dropped early.
         #[pin]
         body: B,
-        without_body: bool,
+        is_head: bool,
         step: Step,
     }
 }
@@ -63,27 +63,25 @@ impl<B: Body> FlowFuture<B> {
         head: Parts,
         body: B,
     ) -> Self {
-        let without_body = head.method == Method::HEAD;
+        let is_head = head.method == Method::HEAD;
         let step = match mount.owner.clone() {
             Some(hook) => Step::Owner { named: hook.name(head), then: Some(Then { endpoint, mount, place, id }) },
-            None => {
-                Step::Endpoint(endpoint.start(Call { mount, owned: None, place, id, headers: head.headers }, &body))
-            }
+            None => Step::Endpoint(endpoint.start(Call::new(mount, None, place, id, head.headers), &body)),
         };
-        Self { body, without_body, step }
+        Self { body, is_head, step }
     }
 
     /// Goes through the layers around an endpoint.
     pub(crate) fn layered(layers: &dyn Layered, head: Parts, body: B) -> Self {
-        let without_body = head.method == Method::HEAD;
+        let is_head = head.method == Method::HEAD;
         let (feed, piped) = body::pipe(&body);
         let answer = layers.call(Request::from_parts(head, piped));
-        Self { body, without_body, step: Step::Layered { feed, answer } }
+        Self { body, is_head, step: Step::Layered { feed, answer } }
     }
 
     /// Is answered already.
     pub(crate) fn ready(answer: Answer, head: &Parts, body: B) -> Self {
-        Self { body, without_body: head.method == Method::HEAD, step: Step::Endpoint(Answering::Done(Some(answer))) }
+        Self { body, is_head: head.method == Method::HEAD, step: Step::Endpoint(Answering::Done(Some(answer))) }
     }
 
     /// Is refused already.
@@ -98,7 +96,7 @@ impl Then {
         match owner {
             Ok(owner) => {
                 let owned = Some(mount.flow.as_owner(owner));
-                endpoint.start(Call { mount, owned, place, id, headers: head.headers }, body)
+                endpoint.start(Call::new(mount, owned, place, id, head.headers), body)
             }
             Err(refused) => Answering::Done(Some(Refusal::from(refused).answer(&mount.wire))),
         }
@@ -131,17 +129,18 @@ where
                 },
             }
         };
-        Poll::Ready(Ok(if *this.without_body { measured(answer) } else { answer }))
+        Poll::Ready(Ok(if *this.is_head { without_body(answer) } else { answer }))
     }
 }
 
-/// The answer to a `HEAD`: it says how long its body would be, and the server leaves that out.
-fn measured(mut answer: Answer) -> Answer {
-    let bodiless = matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if let (Some(length), false) = (answer.body().size_hint().exact(), bodiless) {
-        answer.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+/// The answer to a `HEAD`: it says how long its body would be. HTTP/2 servers send whatever body there is, so there is none.
+fn without_body(answer: Answer) -> Answer {
+    let (mut head, body) = answer.into_parts();
+    let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if let (Some(length), false) = (body.size_hint().exact(), bodiless) {
+        head.headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from(length));
     }
-    answer
+    Answer::from_parts(head, FlowBody::default())
 }
 
 impl<B> fmt::Debug for FlowFuture<B> {

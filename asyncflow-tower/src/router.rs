@@ -57,7 +57,7 @@ impl Router {
     pub(crate) fn find(&self, path: &str) -> Option<Route<'_>> {
         let path = Path::parse(path, &self.wire.prefix)?;
         let found = self.entries.binary_search_by(|entry| entry.name().cmp(path.flow)).ok()?;
-        Some(Route { router: self, entry: self.entries.get(found)?, place: path.place, id: path.id() })
+        Some(Route { router: self, entry: self.entries.get(found)?, place: path.place, id: path.id })
     }
 
     /// Where a path leads, if to what a layer answers: a flow's own path, or one of a job. All else is the inner service's.

@@ -29,7 +29,7 @@ use crate::{
     policy::{FlowOptions, InvalidOptions},
     store::{MemoryStore, Store, StoreError},
     trace,
-    worker::{self, Crew, Slots, Worker},
+    worker::{self, Crew, Rest, Slots, Worker},
 };
 
 /// How long the start waits for the store.
@@ -202,6 +202,7 @@ impl EngineBuilder {
             flows: self.flows.into_iter().map(line).collect(),
             crew: Crew::default(),
             reporter: Arc::default(),
+            rest: Rest::default(),
             alarm: Alarm::default(),
             word: Notify::new(),
             phase: AtomicU8::new(Phase::Open as u8),

@@ -23,7 +23,7 @@ use crate::{
     job::JobKey,
     policy::{FlowOptions, Policy},
     store::{Answers, Batch, Claim, Pick, Store, StoreError},
-    worker::{Crew, Reporter, Slots},
+    worker::{Crew, Reporter, Rest, Slots},
 };
 
 /// How long a handler has to end once its node goes: a drain's patience was over by then.
@@ -42,6 +42,7 @@ pub(crate) struct Node {
     /// The jobs that it runs.
     pub(crate) crew: Crew,
     pub(crate) reporter: Arc<Reporter>,
+    pub(crate) rest: Rest,
     pub(crate) waiting: Waiting,
     pub(crate) alarm: Alarm,
     /// Word of ready jobs, for whoever fills free slots.
@@ -129,6 +130,9 @@ impl Node {
         let earlier = self.phase.fetch_max(phase as u8, Ordering::SeqCst) < phase as u8;
         if earlier {
             self.phases.notify_waiters();
+        }
+        if phase == Phase::Closed {
+            self.rest.end();
         }
         earlier
     }

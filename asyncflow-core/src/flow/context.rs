@@ -180,13 +180,16 @@ impl Running {
     }
 
     /// Whether a body is at work that cannot be dropped.
-    pub(crate) fn is_busy(&self) -> bool {
+    fn is_busy(&self) -> bool {
         self.bodies.load(Ordering::SeqCst) > 0
     }
 
     /// Waits until no body is at work any more that cannot be dropped.
     pub(crate) async fn bodies_ended(&self) {
-        wait_until(&self.bodiless, || !self.is_busy()).await;
+        if self.is_busy() {
+            // Boxed, as all that is rare: what waits in a job's task has its size.
+            Box::pin(wait_until(&self.bodiless, || !self.is_busy())).await;
+        }
     }
 
     fn report(self: &Arc<Self>, progress: Progress) {

@@ -27,7 +27,7 @@ fn check(bytes: &[u8]) -> Result<&str, String> {
 
 fn too_deep(bytes: &[u8]) -> bool {
     // What opens seldom cannot be deep: the usual body is counted, not followed.
-    if bytes.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() <= DEEPEST {
+    if memchr::memchr2_iter(b'[', b'{', bytes).take(DEEPEST + 1).count() <= DEEPEST {
         return false;
     }
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);

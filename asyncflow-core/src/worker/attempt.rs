@@ -2,7 +2,6 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::pin,
     task::Poll,
     time::Duration,
 };
@@ -23,12 +22,15 @@ pub(super) enum End {
     Dropped(Stop),
 }
 
-/// Runs a handler, polled first and supervised only where it does not end at once.
+/// Runs a handler, supervised only where it does not end at once.
 pub(super) async fn run(mut handler: Handler, running: &Running, timeout: Option<Duration>, grace: Duration) -> End {
-    let mut overdue = pin!(overdue(running, timeout, grace));
+    let mut supervision = None;
     poll_fn(|context| match panics::poll(&mut handler, context) {
         Poll::Ready(attempt) => Poll::Ready(End::Ended(attempt)),
-        Poll::Pending => overdue.as_mut().poll(context).map(End::Dropped),
+        Poll::Pending => {
+            let overdue = supervision.get_or_insert_with(|| Box::pin(overdue(running, timeout, grace)));
+            overdue.as_mut().poll(context).map(End::Dropped)
+        }
     })
     .await
 }

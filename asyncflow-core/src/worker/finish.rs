@@ -14,34 +14,38 @@ use crate::{
 
 impl Node {
     /// Writes what became of a job, until it is written, is another's, or its lease is over; an outcome never becomes a failure on the way.
-    /// Gives the job that was claimed with it, if one was.
-    pub(super) async fn finish(&self, line: &Arc<Line>, running: &Running, event: Event) -> Option<Task> {
-        let mut end = End { event, report: running.last_report(), next: None };
-        let mut batch = self.ending(line, running, &end)?;
+    /// Leaves in `next` the job that was claimed with it, if one was.
+    pub(super) async fn finish(&self, line: &Arc<Line>, running: &Running, end: &mut End, next: &mut Option<Task>) {
+        end.report = running.last_report();
+        let Some(mut batch) = self.ending(line, running, end) else { return };
         let wanted = self.phase() == Phase::Open && line.backlog.swap(false, Ordering::SeqCst);
         batch.claims.extend(wanted.then(|| self.claim(line, 1)));
         loop {
-            let answers = self.send_end(running, &batch).await;
-            match self.ended(line, running, &mut end, &batch, answers) {
+            let answers = match self.write(&batch).await {
+                // Boxed, as all that is rare: what waits in a job's task has its size.
+                Err(error) if !matches!(error, StoreError::Rejected(_)) => {
+                    Box::pin(self.send_again(running, &batch)).await
+                }
+                answers => answers,
+            };
+            match self.ended(line, running, end, &batch, answers, next) {
                 Some(again) => batch = again,
-                None => return end.next,
+                None => return,
             }
         }
     }
 
-    /// Sends the end as often as need be: the same batch may be sent again.
-    async fn send_end(&self, running: &Running, batch: &Batch) -> Result<Answers, StoreError> {
+    /// Sends the end as often as need be after a first time: the same batch may be sent again.
+    async fn send_again(&self, running: &Running, batch: &Batch) -> Result<Answers, StoreError> {
         let mut pause = Pause::default();
         loop {
+            // A heartbeat may have renewed the lease meanwhile.
+            let in_time = pause.wait_until(running.lease()).await;
             match self.write(batch).await {
-                Err(error @ (StoreError::Unavailable(_) | StoreError::Unusable(_))) => {
+                Err(error) if in_time && !matches!(error, StoreError::Rejected(_)) => {
                     trace::debug!(job = %running.id, error = %error, "the job's end was not written, and is sent again");
-                    // A heartbeat may have renewed the lease meanwhile.
-                    if !pause.wait_until(running.lease()).await {
-                        return Err(error);
-                    }
                 }
-                answer => return answer,
+                answers => return answers,
             }
         }
     }
@@ -49,7 +53,7 @@ impl Node {
     /// What is to be written of an end; nothing where it changes nothing.
     fn ending(&self, line: &Line, running: &Running, end: &End) -> Option<Batch> {
         let record = running.record();
-        let (guard, mut patch) = match state::decide(&record, end.event.clone()) {
+        let (guard, mut patch) = match state::decide(&record, end.event.clone()?) {
             Ok(decided) => decided,
             Err(refusal) => {
                 trace::debug!(job = %running.id, refusal = %refusal, "an attempt's end changes nothing");
@@ -60,7 +64,7 @@ impl Node {
             patch.progress = Some(end.report.clone());
         }
         let becomes = patch.to.unwrap_or(State::Processing);
-        if let (Event::Failed { error, .. }, State::Failed) = (&end.event, becomes) {
+        if let (Some(Event::Failed { error, .. }), State::Failed) = (&end.event, becomes) {
             let (trace, detail) = (error.trace(), error.detail.as_deref().unwrap_or_default());
             trace::warning!(job = %running.id, flow = %line.name, error = %trace, detail = %detail, "a job failed");
         } else {
@@ -78,12 +82,13 @@ impl Node {
         end: &mut End,
         batch: &Batch,
         answers: Result<Answers, StoreError>,
+        next: &mut Option<Task>,
     ) -> Option<Batch> {
         let mut answers = match answers {
             Ok(answers) => answers,
-            Err(error @ StoreError::Rejected(_)) if matches!(end.event, Event::Succeeded(_)) => {
+            Err(error @ StoreError::Rejected(_)) if matches!(end.event, Some(Event::Succeeded(_))) => {
                 let error = JobError::of(JobError::UNENCODABLE_RESULT, &error);
-                end.event = Event::Failed { error, wish: Wish::Never, chance: 0.0 };
+                end.event = Some(Event::Failed { error, wish: Wish::Never, chance: 0.0 });
                 return self.ending(line, running, end);
             }
             Err(error) => {
@@ -94,7 +99,7 @@ impl Node {
         if let Some(claimed) = answers.claims.pop().and_then(|mut claimed| claimed.pop()) {
             // There may be more where this came from.
             line.backlog.store(true, Ordering::SeqCst);
-            end.next = Some(self.task(line, claimed, None));
+            *next = Some(self.task(line, claimed, None));
         }
         match answers.changes.pop() {
             Some(Changed::Applied(record)) => {
@@ -124,9 +129,10 @@ impl Node {
     }
 }
 
-/// The end of an attempt, while it is being written.
-struct End {
-    event: Event,
+/// The end of an attempt, until it is written.
+#[derive(Default)]
+pub(super) struct End {
+    /// What happened; nothing where nothing is to be written.
+    pub(super) event: Option<Event>,
     report: Option<Arc<Progress>>,
-    next: Option<Task>,
 }

@@ -6,6 +6,7 @@ mod crew;
 mod finish;
 mod panics;
 mod reports;
+mod rest;
 mod serve;
 mod slots;
 
@@ -20,6 +21,7 @@ pub(crate) use beats::keep_leases;
 pub(crate) use crew::Crew;
 pub(crate) use panics::install_hook;
 pub(crate) use reports::{Reporter, write_reports};
+pub(crate) use rest::Rest;
 pub(crate) use slots::{Slot, Slots};
 
 use crate::{
@@ -97,7 +99,7 @@ impl Worker {
         match self.node.resolve(claim).await.pop() {
             Some(claimed) => {
                 let task = self.node.task(&line, claimed, None);
-                self.node.clone().serve(slot, task).await;
+                self.node.serve(slot, task).await;
                 Delivery::Ran
             }
             None => Delivery::NotReady,

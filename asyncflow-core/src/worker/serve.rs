@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{Slot, attempt, panics};
+use super::{Slot, attempt, finish::End, panics};
 use crate::{
     engine::{Line, Node, Phase},
     flow::{Attempt, Decoded, Ending, Handler, JobContext, Running, Stop},
@@ -28,63 +28,64 @@ impl Node {
         Task { running, request, decoded }
     }
 
-    /// Runs a claimed job in its slot, in a task of its own.
+    /// Runs a claimed job in its slot, in a worker's task.
     pub(crate) fn start(self: &Arc<Self>, slot: Slot, claimed: Claimed, decoded: Option<Decoded>) {
         let task = self.task(slot.line(), claimed, decoded);
-        self.runtime.spawn(self.clone().serve(slot, task));
+        self.put_to_work(slot, task);
     }
 
     /// Runs a claimed job, and then what its slot takes up after it.
-    pub(super) async fn serve(self: Arc<Self>, slot: Slot, task: Task) {
+    pub(super) async fn serve(&self, slot: Slot, task: Task) {
         let mut next = Some(task);
-        while let Some(task) = next {
-            next = self.run(slot.line(), task).await;
+        while next.is_some() {
+            self.run(slot.line(), &mut next).await;
         }
     }
 
-    /// Runs one claimed job to the end of its attempt; gives what was claimed with the last write, if anything was.
-    async fn run(&self, line: &Arc<Line>, task: Task) -> Option<Task> {
-        let running = task.running.clone();
+    /// Runs one claimed job to the end of its attempt, and leaves in its place what was claimed with the last write.
+    async fn run(&self, line: &Arc<Line>, task: &mut Option<Task>) {
+        let mut end = End::default();
+        let Some((running, handler)) = self.begin_attempt(line, task, &mut end) else { return };
         let _member = self.crew.enter(running.clone());
-        let event = match self.begin_attempt(line, task) {
-            Begun::Handler(handler, _load) => {
-                match attempt::run(handler, &running, line.options.timeout, self.timing.grace).await {
-                    attempt::End::Ended(attempt) => self.event(&running, attempt),
-                    attempt::End::Dropped(stop) => self.dropped(stop),
-                }
-            }
-            Begun::Over(event) => event,
-        };
-        let Some(event) = event else {
-            running.bodies_ended().await;
-            return None;
-        };
+        if let Some((handler, load)) = handler {
+            let ended = attempt::run(handler, &running, line.options.timeout, self.timing.grace).await;
+            drop(load);
+            end.event = match ended {
+                attempt::End::Ended(attempt) => self.event(&running, attempt),
+                attempt::End::Dropped(stop) => self.dropped(stop),
+            };
+        }
         // A body that goes on is not handed over, and its record ends with it; but who asked it to stop waits for no body.
-        if !matches!(event, Event::Stopped { .. }) {
+        if !matches!(end.event, Some(Event::Stopped { .. })) {
             running.bodies_ended().await;
         }
-        let next = self.finish(line, &running, event).await;
+        self.finish(line, &running, &mut end, task).await;
         running.bodies_ended().await;
-        next
     }
 
-    /// Reads the request and makes the handler, unless the job is not to be started (any more).
-    fn begin_attempt<'a>(&self, line: &'a Arc<Line>, task: Task) -> Begun<'a> {
-        let Task { running, request, decoded } = task;
-        if running.stop() > Stop::Not {
-            return Begun::Over(Some(Event::Stopped { started: false }));
-        }
-        if self.phase() > Phase::Open {
-            return Begun::Over(Some(Event::Drained));
-        }
-        let handler = decoded
-            .map_or_else(|| line.flow.decode(&request), Ok)
-            .map_err(|error| Attempt::failed(JobError::UNDECODABLE_REQUEST, error.to_string()))
-            .and_then(|decoded| self.handler(line, &running, decoded));
-        match handler {
-            Ok(handler) => Begun::Handler(handler, Load::new(line, request.bytes.len())),
-            Err(attempt) => Begun::Over(self.event(&running, attempt)),
-        }
+    /// Takes up a task: reads its request and makes its handler; where it is not to be started (any more), says what happened instead.
+    fn begin_attempt<'a>(
+        &self,
+        line: &'a Arc<Line>,
+        task: &mut Option<Task>,
+        end: &mut End,
+    ) -> Option<(Arc<Running>, Option<(Handler, Load<'a>)>)> {
+        let Task { running, request, decoded } = task.take()?;
+        end.event = if running.stop() > Stop::Not {
+            Some(Event::Stopped { started: false })
+        } else if self.phase() > Phase::Open {
+            Some(Event::Drained)
+        } else {
+            let handler = decoded
+                .map_or_else(|| line.flow.decode(&request), Ok)
+                .map_err(|error| Attempt::failed(JobError::UNDECODABLE_REQUEST, error.to_string()))
+                .and_then(|decoded| self.handler(line, &running, decoded));
+            match handler {
+                Ok(handler) => return Some((running, Some((handler, Load::new(line, request.bytes.len()))))),
+                Err(attempt) => self.event(&running, attempt),
+            }
+        };
+        Some((running, None))
     }
 
     fn handler(&self, line: &Line, running: &Arc<Running>, request: Decoded) -> Result<Handler, Attempt> {
@@ -123,14 +124,6 @@ impl Node {
             Stop::Not | Stop::Marked => Some(Event::Stopped { started: true }),
         }
     }
-}
-
-/// How an attempt began.
-enum Begun<'a> {
-    /// With a handler, and what its request weighs.
-    Handler(Handler, Load<'a>),
-    /// Not at all: this is what happened instead, if anything is to be written.
-    Over(Option<Event>),
 }
 
 /// Bytes of a request that is worked on.

@@ -2,49 +2,75 @@
 
 use asyncflow_core::{JobId, Mark, Progress, Record, Stamp};
 
-use super::{naming::Names, time::rfc3339};
+use super::{
+    id_text, join,
+    naming::{Camel, Mixed, Names, Naming},
+    time::rfc3339,
+};
+
+/// Calls a function for the names of a setting.
+macro_rules! by_names {
+    ($naming:expr, $function:ident($($argument:expr),*)) => {
+        match $naming {
+            Naming::Mixed => $function::<Mixed>($($argument),*),
+            Naming::CamelCase => $function::<Camel>($($argument),*),
+        }
+    };
+}
 
 /// The body of a 202.
-pub(crate) fn enqueued(names: &Names, id: JobId, created: Stamp) -> Vec<u8> {
-    [names.request_id, id.encode(&mut [0; 36]).as_bytes(), names.date_time, &rfc3339(created), b"\"}"].concat()
+pub(crate) fn enqueued(naming: Naming, id: &[u8; 36], created: Stamp) -> Vec<u8> {
+    by_names!(naming, write_enqueued(id, created))
+}
+
+fn write_enqueued<N: Names>(id: &[u8; 36], created: Stamp) -> Vec<u8> {
+    let created = rfc3339(created);
+    join![N::REQUEST_ID, id, N::DATE_TIME, created, "\"}"]
 }
 
 /// The body of a status: the members that are always there, then those that there is something to say of.
-pub(crate) fn status(names: &Names, record: &Record) -> Vec<u8> {
+pub(crate) fn status(naming: Naming, record: &Record) -> Vec<u8> {
+    by_names!(naming, write_status(record))
+}
+
+fn write_status<N: Names>(record: &Record) -> Vec<u8> {
+    let (id, state, created) = (id_text(record.job.id), record.state.as_str(), rfc3339(record.created));
     let progress = record.progress.as_deref().map(progress);
-    let started = record.started.map(rfc3339);
-    let ended = record.ended.map(rfc3339);
-    let [started_at, started, started_end] = optional(names.started_at, &started);
-    let [completed_at, completed, completed_end] = optional(names.completed_at, &ended);
-    [
-        names.request_id,
-        record.job.id.encode(&mut [0; 36]).as_bytes(),
-        names.status,
-        record.state.as_str().as_bytes(),
-        names.created_at,
-        &rfc3339(record.created),
-        b"\",\"progressData\":",
-        progress.as_deref().unwrap_or(b"null"),
+    let progress = progress.as_deref().unwrap_or("null");
+    let (started, ended) = (record.started.map(rfc3339), record.ended.map(rfc3339));
+    let (started_at, started, started_end) = optional(N::STARTED_AT, &started);
+    let (completed_at, completed, completed_end) = optional(N::COMPLETED_AT, &ended);
+    let mut attempt = itoa::Buffer::new();
+    let attempt = attempt.format(record.attempt());
+    let cancel_requested = if record.mark == Mark::Cancel { N::CANCEL_REQUESTED } else { "" };
+    join![
+        N::REQUEST_ID,
+        id,
+        N::STATUS,
+        state,
+        N::CREATED_AT,
+        created,
+        "\",\"progressData\":",
+        progress,
         started_at,
         started,
         started_end,
         completed_at,
         completed,
         completed_end,
-        names.attempt,
-        itoa::Buffer::new().format(record.attempt()).as_bytes(),
-        if record.mark == Mark::Cancel { names.cancel_requested } else { b"" },
-        b"}",
+        N::ATTEMPT,
+        attempt,
+        cancel_requested,
+        "}",
     ]
-    .concat()
 }
 
 /// A member whose value is a time, or nothing.
-fn optional<'a>(name: &'a [u8], time: &'a Option<[u8; 20]>) -> [&'a [u8]; 3] {
-    time.as_ref().map_or([b""; 3], |time| [name, time, b"\""])
+fn optional<'a>(name: &'a str, time: &'a Option<[u8; 20]>) -> (&'a str, &'a [u8], &'a str) {
+    time.as_ref().map_or(("", b"", ""), |time| (name, time, "\""))
 }
 
-fn progress(progress: &Progress) -> Vec<u8> {
+fn progress(progress: &Progress) -> String {
     let percentage = match progress.done() {
         // Up to where every whole number has a float of its own.
         Some(whole) if whole.fract() == 0.0 && whole.abs() <= 9_007_199_254_740_992.0 => (whole as i64).to_string(),
@@ -52,23 +78,18 @@ fn progress(progress: &Progress) -> Vec<u8> {
         None => "null".to_owned(),
     };
     let (data, extra) = progress.extra().map_or(("", ""), |extra| (",\"data\":", extra));
-    ["{\"progress\":", &string(progress.text()), ",\"percentage\":", &percentage, data, extra, "}"].concat().into()
+    ["{\"progress\":", &string(progress.text()), ",\"percentage\":", &percentage, data, extra, "}"].concat()
 }
 
 /// The body of an error.
-pub(crate) fn error(names: &Names, id: JobId, kind: &str, message: &str, trace: Option<&str>) -> Vec<u8> {
-    [
-        names.job_id,
-        id.encode(&mut [0; 36]).as_bytes(),
-        names.error_type,
-        string(kind).as_bytes(),
-        names.message,
-        string(message).as_bytes(),
-        names.stack_trace,
-        trace.map_or_else(|| "null".to_owned(), string).as_bytes(),
-        b"}}",
-    ]
-    .concat()
+pub(crate) fn error(naming: Naming, id: JobId, kind: &str, message: &str, trace: Option<&str>) -> Vec<u8> {
+    by_names!(naming, write_error(id, kind, message, trace))
+}
+
+fn write_error<N: Names>(id: JobId, kind: &str, message: &str, trace: Option<&str>) -> Vec<u8> {
+    let (id, kind, message) = (id_text(id), string(kind), string(message));
+    let trace = trace.map_or_else(|| "null".to_owned(), string);
+    join![N::JOB_ID, id, N::ERROR_TYPE, kind, N::MESSAGE, message, N::STACK_TRACE, trace, "}}"]
 }
 
 /// A text as a JSON string, quotes included.
@@ -84,7 +105,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::answer::naming::Naming;
 
     fn record() -> Record {
         Record {
@@ -111,19 +131,19 @@ mod tests {
         serde_json::from_slice(&body).unwrap()
     }
 
-    fn text(body: Vec<u8>) -> String {
+    fn shown(body: Vec<u8>) -> String {
         String::from_utf8(body).unwrap()
     }
 
     #[test]
     fn an_answer_to_a_submit_has_exactly_two_members() {
-        let (id, created) = (JobId::from_u128(7), Stamp::from_micros(0));
+        let (id, created) = (b"00000000-0000-0000-0000-000000000007", Stamp::from_micros(0));
         assert_eq!(
-            text(enqueued(Naming::Mixed.names(), id, created)),
+            shown(enqueued(Naming::Mixed, id, created)),
             r#"{"RequestId":"00000000-0000-0000-0000-000000000007","DateTime":"1970-01-01T00:00:00Z"}"#
         );
         assert_eq!(
-            text(enqueued(Naming::CamelCase.names(), id, created)),
+            shown(enqueued(Naming::CamelCase, id, created)),
             r#"{"requestId":"00000000-0000-0000-0000-000000000007","dateTime":"1970-01-01T00:00:00Z"}"#
         );
     }
@@ -131,7 +151,7 @@ mod tests {
     #[test]
     fn a_waiting_job_has_the_least_to_say() {
         assert_eq!(
-            text(status(Naming::Mixed.names(), &record())),
+            shown(status(Naming::Mixed, &record())),
             r#"{"RequestId":"00000000-0000-0000-0000-000000000007","Status":"Enqueued","CreatedAt":"2023-08-14T15:30:45Z","progressData":null,"Attempt":0}"#
         );
     }
@@ -148,7 +168,7 @@ mod tests {
             ..record()
         };
         assert_eq!(
-            read(status(Naming::CamelCase.names(), &running)),
+            read(status(Naming::CamelCase, &running)),
             json!({
                 "requestId": "00000000-0000-0000-0000-000000000007",
                 "status": "Processing",
@@ -160,36 +180,36 @@ mod tests {
             })
         );
         let ended = Record { state: State::Succeeded, ended: Some(Stamp::from_micros(-5)), ..running };
-        let shown = read(status(Naming::Mixed.names(), &ended));
-        assert_eq!((&shown["CompletedAt"], &shown["Attempt"]), (&json!("1970-01-01T00:00:00Z"), &json!(2)));
+        let ended = read(status(Naming::Mixed, &ended));
+        assert_eq!((&ended["CompletedAt"], &ended["Attempt"]), (&json!("1970-01-01T00:00:00Z"), &json!(2)));
     }
 
     #[test]
     fn a_whole_percentage_is_an_integer() {
-        let shown = |percentage: f64| {
-            let text = text(progress(&Progress::new("x").percentage(percentage)));
+        let percent = |percentage: f64| {
+            let text = progress(&Progress::new("x").percentage(percentage));
             assert!(serde_json::from_str::<Value>(&text).is_ok(), "{text}");
             text.split_once("percentage\":").unwrap().1.trim_end_matches('}').to_owned()
         };
-        assert_eq!(shown(90.0), "90");
-        assert_eq!(shown(-0.0), "0");
-        assert_eq!(shown(0.1), "0.1");
-        assert_eq!(shown(1e21), "1e+21");
-        assert_eq!(shown(f64::NAN), "null");
-        shown(f64::MAX);
-        shown(f64::MIN_POSITIVE);
-        assert_eq!(text(progress(&Progress::new("x"))), r#"{"progress":"x","percentage":null}"#);
+        assert_eq!(percent(90.0), "90");
+        assert_eq!(percent(-0.0), "0");
+        assert_eq!(percent(0.1), "0.1");
+        assert_eq!(percent(1e21), "1e+21");
+        assert_eq!(percent(f64::NAN), "null");
+        percent(f64::MAX);
+        percent(f64::MIN_POSITIVE);
+        assert_eq!(progress(&Progress::new("x")), r#"{"progress":"x","percentage":null}"#);
     }
 
     #[test]
     fn an_error_has_exactly_its_members() {
         let id = JobId::from_u128(7);
         assert_eq!(
-            text(error(Naming::Mixed.names(), id, "A", "b\"", Some("c\nd"))),
+            shown(error(Naming::Mixed, id, "A", "b\"", Some("c\nd"))),
             r#"{"JobId":"00000000-0000-0000-0000-000000000007","Error":{"Type":"A","Message":"b\"","StackTrace":"c\nd"}}"#
         );
         assert_eq!(
-            text(error(Naming::CamelCase.names(), id, "A", "b", None)),
+            shown(error(Naming::CamelCase, id, "A", "b", None)),
             r#"{"jobId":"00000000-0000-0000-0000-000000000007","error":{"type":"A","message":"b","stackTrace":null}}"#
         );
     }

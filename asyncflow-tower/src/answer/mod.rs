@@ -7,6 +7,7 @@ pub(crate) mod problem;
 pub(crate) mod retry_after;
 mod time;
 
+use asyncflow_core::JobId;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{
@@ -19,7 +20,7 @@ use crate::{
     body::FlowBody,
     headers::prefer::{PREFERENCE_APPLIED, Prefer},
 };
-use naming::Names;
+use naming::Naming;
 
 /// The headers of answers that a page on another origin reads only where CORS exposes them.
 ///
@@ -27,13 +28,30 @@ use naming::Names;
 pub const EXPOSED_HEADERS: [HeaderName; 9] =
     [ACCEPT, ALLOW, CONTENT_LOCATION, ETAG, LINK, LOCATION, PREFERENCE_APPLIED, RETRY_AFTER, WWW_AUTHENTICATE];
 
+/// All pieces in one buffer of just their size.
+macro_rules! join {
+    ($($piece:expr),* $(,)?) => {{
+        let mut joined = Vec::with_capacity(0 $(+ $piece.len())*);
+        $(joined.extend_from_slice($piece.as_ref());)*
+        joined
+    }};
+}
+use join;
+
+/// The 36 characters of an id.
+pub(crate) fn id_text(id: JobId) -> [u8; 36] {
+    let mut text = [0; 36];
+    id.encode(&mut text);
+    text
+}
+
 /// An answer of this service. Its headers are written in one order everywhere: type, caching, tag, places, times, preferences.
 pub(crate) type Answer = Response<FlowBody>;
 
 /// What is alike for all flows of a service.
 #[derive(Debug)]
 pub(crate) struct Wire {
-    pub(crate) names: &'static Names,
+    pub(crate) naming: Naming,
     /// Before each path: empty, or with a slash at its start and none at its end.
     pub(crate) prefix: Box<str>,
     /// Where the service is mounted, without a trailing slash; none: references are relative.
@@ -106,6 +124,6 @@ pub(crate) fn say_applied(answer: &mut Answer, prefer: Prefer) {
 }
 
 /// A header value of a text that is visible ASCII by what it is made of: names of flows, ids, numbers and checked settings.
-pub(crate) fn header_value(text: String) -> HeaderValue {
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(const { HeaderValue::from_static("") })
+pub(crate) fn header_value(text: impl Into<bytes::Bytes>) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text.into()).unwrap_or(const { HeaderValue::from_static("") })
 }

@@ -11,58 +11,54 @@ pub enum Naming {
     CamelCase,
 }
 
-/// The members as they are written, each with the punctuation before and after its name.
-#[derive(Debug)]
-pub(crate) struct Names {
-    pub(crate) request_id: &'static [u8],
-    pub(crate) date_time: &'static [u8],
-    pub(crate) status: &'static [u8],
-    pub(crate) created_at: &'static [u8],
-    pub(crate) started_at: &'static [u8],
-    pub(crate) completed_at: &'static [u8],
-    pub(crate) attempt: &'static [u8],
-    pub(crate) cancel_requested: &'static [u8],
-    pub(crate) job_id: &'static [u8],
-    pub(crate) error_type: &'static [u8],
-    pub(crate) message: &'static [u8],
-    pub(crate) stack_trace: &'static [u8],
+/// The members' names, each with the punctuation before and after it. They are known to the compiler, so that writing one is a few moves.
+pub(crate) trait Names {
+    const REQUEST_ID: &str;
+    const DATE_TIME: &str;
+    const STATUS: &str;
+    const CREATED_AT: &str;
+    const STARTED_AT: &str;
+    const COMPLETED_AT: &str;
+    const ATTEMPT: &str;
+    const CANCEL_REQUESTED: &str;
+    const JOB_ID: &str;
+    const ERROR_TYPE: &str;
+    const MESSAGE: &str;
+    const STACK_TRACE: &str;
 }
 
-impl Naming {
-    pub(crate) fn names(self) -> &'static Names {
-        match self {
-            Self::Mixed => &MIXED,
-            Self::CamelCase => &CAMEL,
-        }
-    }
+/// [`Naming::Mixed`].
+pub(crate) struct Mixed;
+
+impl Names for Mixed {
+    const REQUEST_ID: &str = r#"{"RequestId":""#;
+    const DATE_TIME: &str = r#"","DateTime":""#;
+    const STATUS: &str = r#"","Status":""#;
+    const CREATED_AT: &str = r#"","CreatedAt":""#;
+    const STARTED_AT: &str = r#","StartedAt":""#;
+    const COMPLETED_AT: &str = r#","CompletedAt":""#;
+    const ATTEMPT: &str = r#","Attempt":"#;
+    const CANCEL_REQUESTED: &str = r#","CancelRequested":true"#;
+    const JOB_ID: &str = r#"{"JobId":""#;
+    const ERROR_TYPE: &str = r#"","Error":{"Type":"#;
+    const MESSAGE: &str = r#","Message":"#;
+    const STACK_TRACE: &str = r#","StackTrace":"#;
 }
 
-static MIXED: Names = Names {
-    request_id: br#"{"RequestId":""#,
-    date_time: br#"","DateTime":""#,
-    status: br#"","Status":""#,
-    created_at: br#"","CreatedAt":""#,
-    started_at: br#","StartedAt":""#,
-    completed_at: br#","CompletedAt":""#,
-    attempt: br#","Attempt":"#,
-    cancel_requested: br#","CancelRequested":true"#,
-    job_id: br#"{"JobId":""#,
-    error_type: br#"","Error":{"Type":"#,
-    message: br#","Message":"#,
-    stack_trace: br#","StackTrace":"#,
-};
+/// [`Naming::CamelCase`].
+pub(crate) struct Camel;
 
-static CAMEL: Names = Names {
-    request_id: br#"{"requestId":""#,
-    date_time: br#"","dateTime":""#,
-    status: br#"","status":""#,
-    created_at: br#"","createdAt":""#,
-    started_at: br#","startedAt":""#,
-    completed_at: br#","completedAt":""#,
-    attempt: br#","attempt":"#,
-    cancel_requested: br#","cancelRequested":true"#,
-    job_id: br#"{"jobId":""#,
-    error_type: br#"","error":{"type":"#,
-    message: br#","message":"#,
-    stack_trace: br#","stackTrace":"#,
-};
+impl Names for Camel {
+    const REQUEST_ID: &str = r#"{"requestId":""#;
+    const DATE_TIME: &str = r#"","dateTime":""#;
+    const STATUS: &str = r#"","status":""#;
+    const CREATED_AT: &str = r#"","createdAt":""#;
+    const STARTED_AT: &str = r#","startedAt":""#;
+    const COMPLETED_AT: &str = r#","completedAt":""#;
+    const ATTEMPT: &str = r#","attempt":"#;
+    const CANCEL_REQUESTED: &str = r#","cancelRequested":true"#;
+    const JOB_ID: &str = r#"{"jobId":""#;
+    const ERROR_TYPE: &str = r#"","error":{"type":"#;
+    const MESSAGE: &str = r#","message":"#;
+    const STACK_TRACE: &str = r#","stackTrace":"#;
+}

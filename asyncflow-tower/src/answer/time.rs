@@ -6,7 +6,8 @@ use asyncflow_core::Stamp;
 pub(crate) fn rfc3339(stamp: Stamp) -> [u8; 20] {
     // Up to the end of the year 9999, so that a year has four digits.
     let seconds = stamp.as_secs().min(253_402_300_799);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // In half the width division is cheaper, and none of these needs more.
+    let (days, second) = ((seconds / 86_400) as u32, (seconds % 86_400) as u32);
     // Years begin in March here, so that a leap day ends one; eras of 400 years, all of one length, begin in March of the year 0.
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
@@ -18,20 +19,18 @@ pub(crate) fn rfc3339(stamp: Stamp) -> [u8; 20] {
     let year = era * 400 + year_of_era + next_year;
 
     let mut text = *b"0000-00-00T00:00:00Z";
-    let fields = [
-        (0, year / 100),
-        (2, year % 100),
-        (5, month),
-        (8, day),
-        (11, second / 3600),
-        (14, second / 60 % 60),
-        (17, second % 60),
-    ];
-    for (at, number) in fields {
-        // Two digits each, so neither leaves its byte.
+    let mut put = |at: usize, number: u32| {
+        // Two digits, so neither leaves its byte.
         text[at] += (number / 10) as u8;
         text[at + 1] += (number % 10) as u8;
-    }
+    };
+    put(0, year / 100);
+    put(2, year % 100);
+    put(5, month);
+    put(8, day);
+    put(11, second / 3600);
+    put(14, second / 60 % 60);
+    put(17, second % 60);
     text
 }
 

@@ -64,7 +64,7 @@ where
         let own = Path::parse(head.uri.path(), &self.mount.wire.prefix).and_then(|path| {
             let place = path.place?;
             let own = path.flow == self.flow() && Endpoint::at(place, &head.method) == Some(self.endpoint);
-            own.then(|| (place, path.id()))
+            own.then_some((place, path.id))
         });
         match own {
             Some((place, id)) => FlowFuture::start(self.endpoint, self.mount.clone(), place, id, head, body),

@@ -56,11 +56,11 @@ pub(super) fn start(call: Call, body: &impl Body) -> Answering {
 
 fn check(call: &Call, announced: Announced) -> Result<(Media, Option<IdempotencyKey>), Refusal> {
     let flow = call.flow();
-    let media = media_type::read(&call.headers, |essence| flow.takes(essence));
+    let media = media_type::read(&call.headers, call.present.content_encoding, |essence| flow.takes(essence));
     if let (Err(why), true) = (&media.taken, announced.bytes > 0) {
         return Err(Refusal::unsupported(why, &call.mount.accept));
     }
-    let key = idempotency::read(&call.headers)?;
+    let key = if call.present.idempotency_key { idempotency::read(&call.headers)? } else { None };
     if announced.bytes > flow.options().max_request as u64 {
         return Err(too_large(flow.options().max_request));
     }
@@ -169,11 +169,11 @@ async fn submit(
         }
     }
     let links = call.links(submitted.id);
-    let body = json::enqueued(call.mount.wire.names, submitted.id, submitted.created);
+    let body = json::enqueued(call.mount.wire.naming, &links.id, submitted.created);
     let mut answer = answer::json(StatusCode::ACCEPTED, body);
     let headers = answer.headers_mut();
     headers.insert(LOCATION, links.url("result"));
-    headers.insert(LINK, links.link("status"));
+    headers.insert(LINK, links.status());
     // A new job needs no look at the clock.
     let aged = submitted.existed || prefer.patience().is_some();
     headers.insert(RETRY_AFTER, if aged { retry_after::of(submitted.created) } else { retry_after::SOON });
@@ -192,7 +192,7 @@ async fn result_in_time(call: &Call, id: JobId, patience: Duration) -> Option<An
     let links = call.links(id);
     let mut answer = result::shown(&record, part);
     answer.headers_mut().insert(CONTENT_LOCATION, links.url("result"));
-    answer.headers_mut().insert(LINK, links.link("status"));
+    answer.headers_mut().insert(LINK, links.status());
     Some(answer)
 }
 

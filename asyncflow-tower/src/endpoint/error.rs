@@ -36,7 +36,7 @@ pub(super) async fn answer(call: &Call) -> Result<Answer, Refusal> {
     let error = JobError::from_part(&part)
         .map_err(|cause| Refusal::new(Problem::Internal, "the job's error cannot be read").because(cause))?;
     let (kind, message, trace) = call.mount.error_detail.of(&error);
-    Ok(json(StatusCode::OK, json::error(call.mount.wire.names, id, &kind, &message, trace.as_deref())))
+    Ok(json(StatusCode::OK, json::error(call.mount.wire.naming, id, &kind, &message, trace.as_deref())))
 }
 
 impl ErrorDetail {

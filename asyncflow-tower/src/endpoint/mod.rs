@@ -21,9 +21,9 @@ use http::{HeaderMap, HeaderValue, Method};
 use http_body::Body;
 
 use crate::{
-    answer::{Answer, Wire, links::Links, problem::Refusal},
+    answer::{Answer, Wire, id_text, links::Links, problem::Refusal},
     body::BoxError,
-    headers::prefer::Prefer,
+    headers::{Present, etag, prefer::Prefer},
     owner::AnyOwnerHook,
 };
 
@@ -172,16 +172,28 @@ pub(crate) struct Mount {
 
 /// One request to one endpoint, past its owner hook.
 pub(crate) struct Call {
-    pub(crate) mount: Arc<Mount>,
+    mount: Arc<Mount>,
     /// The flow as the request's owner sees it, where there is an owner hook.
-    pub(crate) owned: Option<FlowRef>,
-    pub(crate) place: Place,
+    owned: Option<FlowRef>,
+    place: Place,
     /// The job; none where the path has no id in its place.
-    pub(crate) id: Option<JobId>,
-    pub(crate) headers: HeaderMap,
+    id: Option<JobId>,
+    headers: HeaderMap,
+    present: Present,
 }
 
 impl Call {
+    pub(crate) fn new(
+        mount: Arc<Mount>,
+        owned: Option<FlowRef>,
+        place: Place,
+        id: Option<JobId>,
+        headers: HeaderMap,
+    ) -> Self {
+        let present = Present::of(&headers);
+        Self { mount, owned, place, id, headers, present }
+    }
+
     fn flow(&self) -> &FlowRef {
         self.owned.as_ref().unwrap_or(&self.mount.flow)
     }
@@ -192,11 +204,16 @@ impl Call {
     }
 
     fn prefer(&self) -> Prefer {
-        Prefer::read(&self.headers, self.mount.wait_cap)
+        if self.present.prefer { Prefer::read(&self.headers, self.mount.wait_cap) } else { Prefer::default() }
+    }
+
+    /// Whether the client says that it knows this version of what it asks for.
+    fn knows(&self, version: u64) -> bool {
+        self.present.if_none_match && etag::is_known(&self.headers, version)
     }
 
     fn links(&self, id: JobId) -> Links<'_> {
-        Links { wire: &self.mount.wire, flow: self.mount.flow.name(), id, place: self.place }
+        Links { wire: &self.mount.wire, flow: self.mount.flow.name(), id: id_text(id), place: self.place }
     }
 
     fn settle(&self, answer: Result<Answer, Refusal>) -> Answer {

@@ -28,17 +28,18 @@ pub(super) async fn answer(call: &Call) -> Result<Answer, Refusal> {
     };
     let record = record.ok_or_else(Refusal::not_found)?;
     let mut answer = match record.state {
-        State::Succeeded if etag::is_known(&call.headers, record.version) => {
-            result_not_modified(etag::tag(record.version))
-        }
+        State::Succeeded if call.knows(record.version) => result_not_modified(etag::tag(record.version)),
         State::Succeeded => {
             let part = flow.outcome(id).await?.ok_or_else(Refusal::not_found)?;
             shown(&record, part)
         }
-        State::Failed => ended(call, &record, Problem::JobFailed, "the job failed, and its error says why", "error"),
-        State::Cancelled => {
-            ended(call, &record, Problem::JobCancelled, "the job was stopped before it returned anything", "status")
-        }
+        // There will never be a result.
+        State::Failed => Refusal::new(Problem::JobFailed, "the job failed, and its error says why")
+            .header(LINK, call.links(id).error())
+            .answer(&call.mount.wire),
+        State::Cancelled => Refusal::new(Problem::JobCancelled, "the job was stopped before it returned anything")
+            .header(LINK, call.links(id).status())
+            .answer(&call.mount.wire),
         State::Scheduled | State::Enqueued | State::Processing => pending(call, &record),
     };
     say_applied(&mut answer, prefer);
@@ -60,13 +61,7 @@ fn pending(call: &Call, record: &Record) -> Answer {
     let mut answer = empty(StatusCode::ACCEPTED);
     let headers = answer.headers_mut();
     headers.insert(LOCATION, links.url("result"));
-    headers.insert(LINK, links.link("status"));
+    headers.insert(LINK, links.status());
     headers.insert(RETRY_AFTER, retry_after::of(record.created));
     answer
-}
-
-/// There will never be a result; `see` says why.
-fn ended(call: &Call, record: &Record, problem: Problem, detail: &'static str, see: &str) -> Answer {
-    let link = call.links(record.job.id).link(see);
-    Refusal::new(problem, detail).header(LINK, link).answer(&call.mount.wire)
 }

@@ -15,14 +15,16 @@ use crate::{
 pub(super) async fn answer(call: &Call) -> Result<Answer, Refusal> {
     let (flow, id, prefer) = (call.flow(), call.job()?, call.prefer());
     let mut record = flow.get(id).await?.ok_or_else(Refusal::not_found)?;
-    let conditional = etag::is_conditional(&call.headers);
-    let mut known = conditional && etag::is_known(&call.headers, record.version);
+    let mut known = call.knows(record.version);
     // Whoever knows another version than this one is told at once.
-    let until = if conditional { known.then_some(Until::Changed(record.version)) } else { Some(Until::Ended) };
+    let until = match call.present.if_none_match {
+        true => known.then_some(Until::Changed(record.version)),
+        false => Some(Until::Ended),
+    };
     if let (Some(patience), Some(until), false) = (prefer.patience(), until, record.state.is_ended()) {
         // In a box, as most never wait.
         record = Box::pin(flow.wait(id, until, patience)).await?.ok_or_else(Refusal::not_found)?;
-        known = known && etag::is_known(&call.headers, record.version);
+        known = known && call.knows(record.version);
     }
     let mut answer =
         if known { status_not_modified(etag::tag(record.version)) } else { shown(call, StatusCode::OK, &record) };
@@ -32,7 +34,7 @@ pub(super) async fn answer(call: &Call) -> Result<Answer, Refusal> {
 
 /// What is shown of a record, with the headers that go with it.
 pub(super) fn shown(call: &Call, status: StatusCode, record: &Record) -> Answer {
-    let mut answer = json(status, json::status(call.mount.wire.names, record));
+    let mut answer = json(status, json::status(call.mount.wire.naming, record));
     answer.headers_mut().insert(ETAG, etag::tag(record.version));
     if !record.state.is_ended() {
         answer.headers_mut().insert(RETRY_AFTER, retry_after::of(record.created));

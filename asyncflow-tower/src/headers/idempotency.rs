@@ -6,14 +6,14 @@ use http::{HeaderMap, HeaderName};
 use super::list;
 use crate::answer::problem::{Problem, Refusal};
 
-pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The request's key, where it has one.
 ///
 /// # Errors
 /// It has two, or one that is none.
 pub(crate) fn read(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Refusal> {
-    let mut lines = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let mut lines = headers.get_all(&IDEMPOTENCY_KEY).iter();
     let Some(line) = lines.next() else { return Ok(None) };
     let wrong = |why| Err(Refusal::new(Problem::InvalidIdempotencyKey, why));
     if lines.next().is_some() {
@@ -42,7 +42,7 @@ mod tests {
     fn key(lines: &[&str]) -> Result<Option<IdempotencyKey>, Refusal> {
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(IDEMPOTENCY_KEY, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+            headers.append(&IDEMPOTENCY_KEY, HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         read(&headers)
     }

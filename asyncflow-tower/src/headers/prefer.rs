@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::list;
 
-pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
+pub(crate) static PREFER: HeaderName = HeaderName::from_static("prefer");
 pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// The preferences that are known here; others, and malformed ones, count as not said.
@@ -21,11 +21,7 @@ impl Prefer {
     /// Reads what a request prefers; nobody waits for longer than `cap` seconds.
     pub(crate) fn read(headers: &HeaderMap, cap: u32) -> Self {
         let mut prefer = Self::default();
-        // Nearly all have none.
-        if !headers.contains_key(PREFER) {
-            return prefer;
-        }
-        for line in headers.get_all(PREFER) {
+        for line in headers.get_all(&PREFER) {
             for element in list::elements(line.as_bytes(), b',') {
                 prefer.add(element, cap);
             }
@@ -38,7 +34,7 @@ impl Prefer {
         let (name, value) = list::pair(preference);
         let value = list::unquoted(value.unwrap_or_default());
         if name.eq_ignore_ascii_case(b"respond-async") {
-            self.respond_async = true;
+            self.respond_async |= value.is_empty();
         } else if name.eq_ignore_ascii_case(b"wait") && self.wait.is_none() && value.iter().all(u8::is_ascii_digit) {
             self.wait = Some(if value.is_empty() { cap } else { seconds(value).min(cap) });
         }
@@ -77,7 +73,7 @@ mod tests {
     fn read(lines: &[&str]) -> Prefer {
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(PREFER, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+            headers.append(&PREFER, HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         Prefer::read(&headers, 25)
     }

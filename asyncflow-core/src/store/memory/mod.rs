@@ -83,17 +83,13 @@ impl Store for MemoryStore {
     async fn write(&self, batch: &Batch) -> Result<Answers, StoreError> {
         let inner = &*self.inner;
         let now = inner.clock.now();
-        // Flows that have something ready which they had not before.
-        let mut fresh = Vec::new();
+        let mut fresh = Fresh::new(&inner.hints);
         let answers = Answers {
             inserts: batch.inserts.iter().map(|insert| inner.insert(insert, now, &mut fresh)).collect(),
             changes: batch.changes.iter().map(|change| inner.change(change, now, &mut fresh)).collect(),
             claims: batch.claims.iter().map(|claim| inner.claim(claim, now)).collect(),
         };
-        // What was claimed at once is no news.
-        for queue in fresh.iter().filter(|queue| queue.has_ready()) {
-            inner.hints.ready(queue.flow());
-        }
+        fresh.tell();
         Ok(answers)
     }
 
@@ -178,13 +174,13 @@ impl Inner {
         queue
     }
 
-    fn insert(&self, insert: &Insert, now: Stamp, fresh: &mut Vec<Arc<Queue>>) -> Inserted {
+    fn insert(&self, insert: &Insert, now: Stamp, fresh: &mut Fresh<'_>) -> Inserted {
         let Some(idempotency) = &insert.idempotency else { return self.insert_job(insert, now, fresh) };
         let name = (insert.job.flow.clone(), insert.owner.clone(), idempotency.key.clone());
         self.keys.first(name, idempotency, insert.job.id, now, || self.insert_job(insert, now, fresh))
     }
 
-    fn insert_job(&self, insert: &Insert, now: Stamp, fresh: &mut Vec<Arc<Queue>>) -> Inserted {
+    fn insert_job(&self, insert: &Insert, now: Stamp, fresh: &mut Fresh<'_>) -> Inserted {
         let queue = self.queue(&insert.job.flow);
         let mut shard = self.shard(insert.job.id);
         if let Some(existing) = shard.any(insert.job.id) {
@@ -196,11 +192,13 @@ impl Inner {
         }
         let ready = record.state == State::Enqueued;
         shard.insert(Entry::new(record, &insert.request, queue.clone()), now);
-        fresh.extend(ready.then_some(queue));
+        if ready {
+            fresh.add(queue);
+        }
         Inserted::Created { created: now }
     }
 
-    fn change(&self, change: &Change, now: Stamp, fresh: &mut Vec<Arc<Queue>>) -> Changed {
+    fn change(&self, change: &Change, now: Stamp, fresh: &mut Fresh<'_>) -> Changed {
         let mut shard = self.shard(change.job.id);
         let Some(entry) = shard.get(&change.job) else { return Changed::Missing };
         if !change.guard.admits(&entry.record, now) {
@@ -220,7 +218,9 @@ impl Inner {
         if marks {
             self.hints.marked(&change.job);
         }
-        fresh.extend(queue);
+        if let Some(queue) = queue {
+            fresh.add(queue);
+        }
         record.map_or(Changed::Missing, Changed::Applied)
     }
 
@@ -297,6 +297,32 @@ impl Inner {
 
     fn still_ready(&self, id: JobId, rank: i64) -> bool {
         self.shard(id).any(id).is_some_and(|entry| entry.record.state == State::Enqueued && entry.record.rank == rank)
+    }
+}
+
+/// The flow that has something ready which it had not before; of several, the last one, the others having been told.
+struct Fresh<'a> {
+    hints: &'a Hints,
+    queue: Option<Arc<Queue>>,
+}
+
+impl<'a> Fresh<'a> {
+    fn new(hints: &'a Hints) -> Self {
+        Self { hints, queue: None }
+    }
+
+    fn add(&mut self, queue: Arc<Queue>) {
+        if self.queue.as_ref().is_none_or(|fresh| !Arc::ptr_eq(fresh, &queue)) {
+            self.tell();
+            self.queue = Some(queue);
+        }
+    }
+
+    /// Tells of it, unless what was ready has been claimed at once.
+    fn tell(&mut self) {
+        if let Some(queue) = self.queue.take().filter(|queue| queue.has_ready()) {
+            self.hints.ready(queue.flow());
+        }
     }
 }
 
