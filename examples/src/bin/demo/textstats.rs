@@ -114,3 +114,99 @@ fn top(counts: HashMap<&str, usize>) -> Vec<WordCount> {
     }
     top.into_iter().map(|(Reverse(count), word)| WordCount { word: word.to_owned(), count }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use asyncflow_core::store::ContentType;
+
+    use super::*;
+
+    fn stats(text: &str) -> TextStats {
+        count(text, |_| Ok::<_, Stopped>(())).unwrap()
+    }
+
+    fn pairs(stats: &TextStats) -> Vec<(&str, usize)> {
+        stats.top.iter().map(|WordCount { word, count }| (word.as_str(), *count)).collect()
+    }
+
+    #[test]
+    fn words_are_alike_whatever_their_case_and_ties_go_by_letters() {
+        let stats = stats("The cat\nthe Dog THE end. dog\n");
+        assert_eq!((stats.lines, stats.words, stats.unique_words), (2, 7, 4));
+        assert_eq!(pairs(&stats), [("the", 3), ("dog", 2), ("cat", 1), ("end.", 1)]);
+        assert_eq!(stats.longest_word, "end.");
+    }
+
+    #[test]
+    fn nothing_is_in_nothing() {
+        for (text, lines) in [("", 0), ("\n", 1), (" \t\r\n\u{a0}\u{2003}\n", 2)] {
+            let TextStats { top, .. } = &stats(text);
+            assert!(top.is_empty());
+            let stats = stats(text);
+            assert_eq!((stats.lines, stats.words, stats.unique_words, &*stats.longest_word), (lines, 0, 0, ""));
+        }
+    }
+
+    #[test]
+    fn words_end_at_unicode_white_space_alone() {
+        // The information separators are no white space to Unicode, the next line is.
+        let stats = stats("a\u{85}b\u{3000}c\u{2028}d\u{1c}e\u{200b}f");
+        assert_eq!((stats.words, stats.longest_word.as_str()), (4, "d\u{1c}e\u{200b}f"));
+    }
+
+    #[test]
+    fn the_longest_has_most_characters_and_is_the_first_of_equals_as_it_was_written() {
+        assert_eq!(stats("\u{1f600}\u{1f600} Äbc xyz").longest_word, "Äbc");
+        assert_eq!(stats("ΌΔΟΣ odos").longest_word, "ΌΔΟΣ");
+    }
+
+    #[test]
+    fn lower_case_is_that_of_whole_words() {
+        assert_eq!(pairs(&stats("ΌΔΟΣ όδος İ")), [("όδος", 2), ("i\u{307}", 1)]);
+    }
+
+    #[test]
+    fn twenty_words_are_named() {
+        let text: Vec<String> = (0..100).flat_map(|n| vec![format!("w{n:02}"); 1 + n / 10]).collect();
+        let stats = stats(&text.join(" "));
+        let expected: Vec<_> = (90..100).map(|n| (n, 10)).chain((80..90).map(|n| (n, 9))).collect();
+        let named: Vec<_> =
+            pairs(&stats).into_iter().map(|(word, count)| (word[1..].parse().unwrap(), count)).collect();
+        assert_eq!(named, expected);
+        assert_eq!(stats.unique_words, 100);
+    }
+
+    #[test]
+    fn it_says_how_far_it_is_and_stops_when_told_to() {
+        let text = "word ".repeat(MIB / 5);
+        let mut steps = Vec::new();
+        count(&text, |done| {
+            steps.push(done);
+            Ok::<_, Stopped>(())
+        })
+        .unwrap();
+        assert_eq!(steps.len(), 5);
+        assert!(steps.is_sorted() && steps.first() == Some(&0) && steps.last() == Some(&text.len()));
+        let mut left = 2;
+        let stopped = count(&text, |_| {
+            left -= 1;
+            if left == 0 { Err(Stopped) } else { Ok(()) }
+        });
+        assert!(stopped.is_err() && left == 0);
+    }
+
+    #[test]
+    fn a_text_is_json_or_plain_and_not_too_long() {
+        let read = |content_type: &str, bytes: Vec<u8>| {
+            Document::from_payload(&Part { content_type: ContentType::from(content_type), bytes: bytes.into() })
+                .map(|Document(text)| text)
+        };
+        assert_eq!(read("application/json", br#"{"text":"a\nb"}"#.to_vec()).unwrap(), "a\nb");
+        assert_eq!(read("text/plain", b"{\"text\"".to_vec()).unwrap(), "{\"text\"");
+        assert_eq!(read("text/plain; charset=utf-8", Vec::new()).unwrap(), "");
+        assert_eq!(read("text/plain", vec![b'a'; MOST_TEXT]).unwrap().len(), MOST_TEXT);
+        assert!(matches!(read("text/plain", b"\xff".to_vec()), Err(DecodeError::Malformed(_))));
+        assert!(matches!(read("application/json", b"{}".to_vec()), Err(DecodeError::Mismatch { .. })));
+        assert!(matches!(read("text/plain", vec![b'a'; MOST_TEXT + 1]), Err(DecodeError::Mismatch { .. })));
+    }
+}
