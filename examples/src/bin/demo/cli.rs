@@ -6,6 +6,7 @@ use clap::{
     Parser, ValueEnum,
     error::{ContextKind, ContextValue},
 };
+use http::Uri;
 
 use crate::store::StoreChoice;
 
@@ -16,7 +17,7 @@ use crate::store::StoreChoice;
 #[command(name = "demo", version)]
 pub(crate) struct Options {
     /// Where to listen; port 0 takes any free one
-    #[arg(long, env = "ASYNCFLOW_ADDR", value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "ASYNCFLOW_ADDR", value_name = "IP:PORT", default_value = "127.0.0.1:8080", value_parser = addr)]
     pub(crate) addr: SocketAddr,
 
     /// Where jobs live: memory, or sqlite:PATH
@@ -36,11 +37,11 @@ pub(crate) struct Options {
     pub(crate) naming: Naming,
 
     /// The path below which the flows are, such as /api
-    #[arg(long, env = "ASYNCFLOW_PREFIX", value_name = "PATH", default_value = "", hide_default_value = true)]
-    pub(crate) prefix: String,
+    #[arg(long, env = "ASYNCFLOW_PREFIX", value_name = "PATH", value_parser = prefix)]
+    pub(crate) prefix: Option<String>,
 
     /// The public URL of the flows, prefix included; URLs in answers are absolute then
-    #[arg(long, env = "ASYNCFLOW_BASE_URL", value_name = "URL")]
+    #[arg(long, env = "ASYNCFLOW_BASE_URL", value_name = "URL", value_parser = base_url)]
     pub(crate) base_url: Option<String>,
 
     /// What this process does: accept jobs, run them, or both
@@ -48,11 +49,11 @@ pub(crate) struct Options {
     pub(crate) role: Role,
 
     /// Jobs of each flow that run at once
-    #[arg(long, env = "ASYNCFLOW_CONCURRENCY", value_name = "N")]
+    #[arg(long, env = "ASYNCFLOW_CONCURRENCY", value_name = "N", allow_negative_numbers = true, value_parser = concurrency)]
     pub(crate) concurrency: Option<NonZeroUsize>,
 
     /// How long a worker holds a job without a heartbeat, at least 1 second, fractions allowed [default: 30]
-    #[arg(long, env = "ASYNCFLOW_LEASE", value_name = "SECONDS", value_parser = lease)]
+    #[arg(long, env = "ASYNCFLOW_LEASE", value_name = "SECONDS", allow_negative_numbers = true, value_parser = lease)]
     pub(crate) lease: Option<Duration>,
 }
 
@@ -102,12 +103,27 @@ fn variable(error: &clap::Error) -> Option<String> {
     (!std::env::args().any(given)).then(|| format!("ASYNCFLOW_{}", flag[2..].to_uppercase().replace('-', "_")))
 }
 
-fn lease(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().map_err(|_| "write a number of seconds, such as 30 or 1.5".to_owned())?;
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(lease) if (1.0..=86_400.0).contains(&seconds) => Ok(lease),
-        _ => Err("it may be from 1 second to 86400, which is a day".into()),
-    }
+fn addr(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:8080")
+}
+
+fn prefix(text: &str) -> Result<String, &'static str> {
+    let path = text.parse::<Uri>().is_ok_and(|uri| uri.host().is_none() && uri.path() == text);
+    (path || text.is_empty()).then(|| text.to_owned()).ok_or("write a path, such as /api")
+}
+
+fn base_url(text: &str) -> Result<String, &'static str> {
+    let whole = text.parse::<Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.query().is_none());
+    whole.then(|| text.to_owned()).ok_or("write an absolute URL without a query, such as https://example.com/api")
+}
+
+fn concurrency(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "write a number from 1 upwards")
+}
+
+fn lease(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse().ok().filter(|seconds| (1.0..=86_400.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or("write a number of seconds from 1 to 86400, such as 30 or 1.5")
 }
 
 impl From<Naming> for asyncflow_tower::Naming {

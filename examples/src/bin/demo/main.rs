@@ -10,9 +10,12 @@ mod textstats;
 use std::{io::Write, process::ExitCode, sync::Arc, time::Duration};
 
 use asyncflow_core::{BoxError, FlowEngine};
-use asyncflow_tower::FlowService;
+use asyncflow_tower::{FlowService, InvalidSetting};
 use tokio::{net::TcpListener, runtime, sync::Notify, time::timeout};
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{FromEnvError, LevelFilter},
+};
 
 use crate::{cli::Options, serve::App, signals::Signals};
 
@@ -23,7 +26,11 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let options = Options::read();
-    match start_log().and_then(|()| start(options)) {
+    if let Err(error) = start_log() {
+        eprintln!("error: the environment variable RUST_LOG: {error}");
+        return ExitCode::from(2);
+    }
+    match start(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -33,9 +40,8 @@ fn main() -> ExitCode {
 }
 
 /// To stderr, whatever `RUST_LOG` asks for; what is off costs nothing.
-fn start_log() -> Result<(), BoxError> {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env();
-    let filter = filter.map_err(|error| format!("RUST_LOG: {error}"))?;
+fn start_log() -> Result<(), FromEnvError> {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env()?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     Ok(())
@@ -58,7 +64,10 @@ async fn run(options: Options) -> Result<(), BoxError> {
     let mut signals = Signals::listen()?;
     let listener = TcpListener::bind(options.addr).await.map_err(|error| format!("{}: {error}", options.addr))?;
     let address = listener.local_addr()?;
-    let engine = flows::engine(&options).await?;
+    let engine = tokio::select! {
+        engine = flows::engine(&options) => engine?,
+        () = signals.next() => return Ok(()),
+    };
     let service = service(&engine, &options)?;
     let close = Arc::new(Notify::new());
     let closed = close.clone();
@@ -82,11 +91,13 @@ async fn run(options: Options) -> Result<(), BoxError> {
     }
 }
 
-fn service(engine: &FlowEngine, options: &Options) -> Result<FlowService, BoxError> {
-    let builder = FlowService::builder(engine.clone()).naming(options.naming.into()).prefix(&options.prefix);
-    let builder = match &options.base_url {
-        Some(url) => builder.base_url(url),
-        None => builder,
-    };
-    Ok(builder.build()?)
+fn service(engine: &FlowEngine, options: &Options) -> Result<FlowService, InvalidSetting> {
+    let mut builder = FlowService::builder(engine.clone()).naming(options.naming.into());
+    if let Some(prefix) = &options.prefix {
+        builder = builder.prefix(prefix);
+    }
+    if let Some(url) = &options.base_url {
+        builder = builder.base_url(url);
+    }
+    builder.build()
 }

@@ -37,7 +37,7 @@ impl FromPayload for Document {
             Json::from_payload(part)?.text
         };
         if text.len() > MOST_TEXT {
-            return Err(DecodeError::mismatch(format!("the text has {} bytes, and may have {MOST_TEXT}", text.len())));
+            return Err(DecodeError::TooLarge { limit: MOST_TEXT });
         }
         Ok(Self(text))
     }
@@ -207,6 +207,6 @@ mod tests {
         assert_eq!(read("text/plain", vec![b'a'; MOST_TEXT]).unwrap().len(), MOST_TEXT);
         assert!(matches!(read("text/plain", b"\xff".to_vec()), Err(DecodeError::Malformed(_))));
         assert!(matches!(read("application/json", b"{}".to_vec()), Err(DecodeError::Mismatch { .. })));
-        assert!(matches!(read("text/plain", vec![b'a'; MOST_TEXT + 1]), Err(DecodeError::Mismatch { .. })));
+        assert!(matches!(read("text/plain", vec![b'a'; MOST_TEXT + 1]), Err(DecodeError::TooLarge { .. })));
     }
 }
