@@ -243,7 +243,7 @@ impl Inner {
         match &claim.pick {
             Pick::Job(job) => self.take_ready(job.id, usize::MAX, &claim.patch, claim.token, now).into_iter().collect(),
             Pick::Next { versions, jobs, bytes, .. } => {
-                let mut claimed = Vec::new();
+                let mut claimed = Vec::with_capacity((*jobs).min(8));
                 let mut room = *bytes;
                 while claimed.len() < *jobs {
                     let Some((version, ready @ (rank, id))) = queue.pop(versions) else { break };

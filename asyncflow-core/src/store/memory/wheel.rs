@@ -13,6 +13,8 @@ use crate::{by_id::ById, job::Stamp};
 const BUCKET_BITS: u32 = 16;
 /// About four and a half minutes, in buckets.
 const HORIZON: u64 = 4096;
+/// About 17 seconds: new jobs are looked at soon, since most have ended by then and need no place before.
+const NEW_HORIZON: u64 = 256;
 
 #[derive(Default)]
 pub(super) struct Wheel {
@@ -22,7 +24,8 @@ pub(super) struct Wheel {
 impl Wheel {
     /// Makes sure that the job is looked at when it is due.
     pub(super) fn put(&mut self, entry: &mut Entry, now: Stamp) {
-        let at = bucket(entry.record.due).min(bucket(now) + HORIZON);
+        let horizon = if entry.bucket == u64::MAX && entry.record.version == 1 { NEW_HORIZON } else { HORIZON };
+        let at = bucket(entry.record.due).min(bucket(now) + horizon);
         if at < entry.bucket {
             entry.bucket = at;
             self.buckets.entry(at).or_default().push(entry.record.job.id.as_u128());
