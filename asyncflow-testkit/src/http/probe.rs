@@ -176,8 +176,8 @@ impl Probe {
 
     /// What must be there at once, though there were time to wait.
     pub(super) async fn soon<T>(&self, work: impl Future<Output = T>) -> T {
-        let soon = tokio::time::timeout(Duration::from_secs(10), work).await;
-        soon.unwrap_or_else(|_| fail("expected: an answer at once\ngot:      none for ten seconds"))
+        let soon = tokio::time::timeout(Duration::from_secs(20), work).await;
+        soon.unwrap_or_else(|_| fail("expected: an answer at once\ngot:      none for twenty seconds"))
     }
 
     async fn connect(&self) -> Connection {
@@ -204,9 +204,13 @@ impl Pending {
 
     /// There is no answer for so long. Too short a look can miss a fault, but never find one that is not there.
     pub(super) async fn stays_open(&mut self, time: Duration) {
-        if !self.connection.is_silent_for(time).await {
+        if !self.is_open_for(time).await {
             fail(&format!("expected: no answer yet to {} {}", self.request.method, self.request.target));
         }
+    }
+
+    pub(super) async fn is_open_for(&mut self, time: Duration) -> bool {
+        self.connection.is_silent_for(time).await
     }
 
     pub(super) async fn answer(mut self) -> Exchange {

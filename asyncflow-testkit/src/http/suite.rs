@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use asyncflow_tower::{FlowLayer, FlowService};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::cases::{self, Case};
@@ -16,6 +17,9 @@ use super::exchange::Failure;
 use super::probe::{Probe, Recording};
 use super::reference;
 use super::transcript::Transcript;
+
+/// Cases that are played at once: many enough that those that wait hold nobody up, few enough that each is soon over.
+const AT_ONCE: usize = 16;
 
 /// A server that runs until this is dropped.
 #[derive(Debug)]
@@ -94,16 +98,20 @@ impl Suite {
         self
     }
 
-    /// Runs all cases, side by side, and returns what was said.
+    /// Runs all cases, several at once, and returns what was said.
     ///
     /// # Panics
     /// With a list of the behaviours that do not hold, and what was expected and seen of each.
     pub async fn run(self) -> Transcript {
         let mount = Arc::new(self.mount);
+        let room = Arc::new(Semaphore::new(AT_ONCE));
         let mut running = JoinSet::new();
         for (number, case) in cases::all().into_iter().enumerate() {
-            let mount = mount.clone();
-            running.spawn(async move { (number, case.name, play(case, mount).await) });
+            let (mount, room) = (mount.clone(), room.clone());
+            running.spawn(async move {
+                let _room = room.acquire().await;
+                (number, case.name, play(case, mount).await)
+            });
         }
         let mut played = Vec::new();
         while let Some(ended) = running.join_next().await {

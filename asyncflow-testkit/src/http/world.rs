@@ -41,7 +41,9 @@ impl World {
     /// A node without flows.
     pub(super) fn bare_node(&self) -> EngineBuilder {
         let store = Outage { inner: self.store.clone(), away: self.away.clone() };
-        FlowEngine::builder().store(store).clock(self.clock.clone()).executor(TokioExecutor::new())
+        let node = FlowEngine::builder().store(store).clock(self.clock.clone()).executor(TokioExecutor::new());
+        // However slow the machine is, no handler is dropped where a case does not want it.
+        node.timing(|times| times.grace = Duration::from_secs(3600))
     }
 
     /// A node with all the flows that cases know.

@@ -61,10 +61,10 @@ async fn store_away(t: Probe) {
     t.world.outage(true);
     for request in [
         Request::post("/echo").json("1"),
-        Request::post("/echo").with("idempotency-key", "k").wait(20).json("1"),
+        Request::post("/echo").with("idempotency-key", "k").wait(25).json("1"),
         Request::get(job.path("status")),
-        Request::get(job.path("status")).wait(20),
-        Request::get(job.path("result")).wait(20),
+        Request::get(job.path("status")).wait(25),
+        Request::get(job.path("result")).wait(25),
         Request::get(format!("/echo/{done}/result")),
         Request::get(format!("/echo/{done}/error")),
         Request::post(job.path("cancel")),
