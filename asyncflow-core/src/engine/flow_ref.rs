@@ -128,7 +128,7 @@ impl FlowRef {
         if let Scope::Owner(owner) = &self.scope {
             options.owner.clone_from(owner);
         }
-        let decoded = self.line.flow.decode(&request).map_err(SubmitError::Decode)?;
+        let decoded = self.line.flow.decode(&request)?;
         let submit = self.node().submit(&self.line, request, Some(decoded), options)?;
         self.node().uninterrupted(submit).await.unwrap_or(Err(SubmitError::ShuttingDown))
     }

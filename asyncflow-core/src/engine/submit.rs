@@ -144,9 +144,9 @@ pub enum SubmitError {
     Decode(DecodeError),
     /// The request cannot be written.
     Encode(Arc<str>),
-    /// The request has more bytes than its flow allows.
+    /// The request has more bytes than its flow or its type allows.
     TooLarge {
-        /// The most that it allows, in bytes.
+        /// The most that is allowed, in bytes.
         limit: usize,
     },
     /// A priority that is not within −10 to 10.
@@ -168,7 +168,7 @@ impl fmt::Display for SubmitError {
         match self {
             Self::Decode(error) => error.fmt(f),
             Self::Encode(error) => write!(f, "the request cannot be written: {error}"),
-            Self::TooLarge { limit } => write!(f, "the request has more than the {limit} bytes that its flow allows"),
+            Self::TooLarge { limit } => write!(f, "the request has more than the {limit} bytes that are allowed"),
             Self::Priority(priority) => write!(f, "the priority {priority} is not within -10 to 10"),
             Self::KeyReused => f.write_str("the idempotency key was used for another request: use a new one"),
             Self::OverQuota => f.write_str("too many jobs of this owner wait: try again when some have ended"),
@@ -185,6 +185,15 @@ impl std::error::Error for SubmitError {
             Self::Decode(error) => Some(error),
             Self::Store(error) => Some(error),
             _ => None,
+        }
+    }
+}
+
+impl From<DecodeError> for SubmitError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::TooLarge { limit } => Self::TooLarge { limit },
+            error => Self::Decode(error),
         }
     }
 }
