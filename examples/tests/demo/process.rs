@@ -11,6 +11,9 @@ use std::{
 /// How long anything may take that should not take long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Every framework that the demo runs on.
+pub(crate) const FRAMEWORKS: [&str; 4] = ["axum", "hyper", "warp", "poem"];
+
 /// The demo with these arguments, and nothing of ours in its environment.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));

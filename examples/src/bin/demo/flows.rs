@@ -19,7 +19,7 @@ const MOST_FAILURES: u32 = 99;
 
 /// An engine that was started with every flow.
 pub(crate) async fn engine(options: &Options) -> Result<FlowEngine, BoxError> {
-    let builder = FlowEngine::builder().shared_store(options.store.open()?).role(options.role.into());
+    let builder = FlowEngine::builder().shared_store(options.store.open().await?).role(options.role.into());
     let builder = match options.executor {
         Executor::Tokio => builder.executor(TokioExecutor::new()),
     };
