@@ -140,8 +140,8 @@ impl Suite {
     /// # Panics
     /// As [`run`](Self::run), and with the cases in which something differs.
     pub async fn verify(self) {
-        let (here, there) = tokio::join!(self.run(), reference::suite().run());
-        let differences: Vec<_> = here.differences(&there).iter().map(|difference| indent(difference)).collect();
+        let (here, there) = tokio::join!(self.run(), reference::transcript());
+        let differences: Vec<_> = here.differences(there).iter().map(|difference| indent(difference)).collect();
         if !differences.is_empty() {
             panic!("here is said what bare hyper does not say, in:\n\n{}\n", differences.join("\n\n"));
         }
