@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::exchange::{Exchange, fail};
 use super::request::Request;
 use super::rules;
-use super::suite::{Mount, Server};
+use super::suite::Server;
 use super::wire::{Answer, Connection};
 use super::world::World;
 
@@ -48,9 +48,8 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// A mount over the first node of a new world.
-    pub(super) async fn new(mount: Arc<Mount>, recording: Recording) -> Self {
-        let world = World::new(mount);
+    /// A mount over the first node of a world.
+    pub(super) async fn new(world: Arc<World>, recording: Recording) -> Self {
         let engine = world.start(world.node()).await;
         let server = (world.mount.service)(FlowService::new(engine.clone())).await;
         Self { world, engine, server: Arc::new(server), recording: Some(recording) }
@@ -97,11 +96,11 @@ impl Probe {
 
     /// Sends a head and then the same piece of a body again and again, until there is an answer.
     pub(super) async fn flood(&self, request: Request, piece: Bytes) -> Exchange {
-        const MOST: u64 = 256 << 20;
+        const MOST: usize = 256 << 20;
         let mut connection = self.connect().await;
         let head = request.head(&self.server.prefix);
-        let most = usize::try_from(MOST).unwrap_or(usize::MAX) / piece.len();
-        let pieces = [head].into_iter().chain(std::iter::repeat_n(piece, most));
+        let times = MOST / piece.len();
+        let pieces = [head].into_iter().chain(std::iter::repeat_n(piece, times));
         let answer = connection.exchange(pieces, &request.method).await;
         let exchange = Exchange { answer: understood(&request, answer), request };
         rules::check(&exchange);

@@ -17,6 +17,7 @@ use super::exchange::Failure;
 use super::probe::{Probe, Recording};
 use super::reference;
 use super::transcript::Transcript;
+use super::world::World;
 
 /// Cases that are played at once: many enough that those that wait hold nobody up, few enough that each is soon over.
 const AT_ONCE: usize = 16;
@@ -115,8 +116,7 @@ impl Suite {
         }
         let mut played = Vec::new();
         while let Some(ended) = running.join_next().await {
-            // Each catches the panics of its case.
-            played.extend(ended);
+            played.push(ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())));
         }
         played.sort_by_key(|(number, ..)| *number);
 
@@ -140,8 +140,8 @@ impl Suite {
     /// # Panics
     /// As [`run`](Self::run), and with the cases in which something differs.
     pub async fn verify(self) {
-        let (here, there) = tokio::join!(self.run(), reference::suite().run());
-        let differences: Vec<_> = here.differences(&there).iter().map(|difference| indent(difference)).collect();
+        let (here, there) = tokio::join!(self.run(), reference::transcript());
+        let differences: Vec<_> = here.differences(there).iter().map(|difference| indent(difference)).collect();
         if !differences.is_empty() {
             panic!("here is said what bare hyper does not say, in:\n\n{}\n", differences.join("\n\n"));
         }
@@ -154,12 +154,11 @@ impl fmt::Debug for Suite {
     }
 }
 
-/// Plays one case against an engine of its own.
+/// Plays one case in a world of its own.
 async fn play(case: Case, mount: Arc<Mount>) -> Result<Recording, String> {
-    let recording = Recording::default();
-    let probe = Probe::new(mount, recording.clone()).await;
-    let world = probe.world.clone();
-    let outcome = tokio::spawn((case.run)(probe)).await;
+    let (world, recording) = (World::new(mount), Recording::default());
+    let probe = Probe::new(world.clone(), recording.clone());
+    let outcome = tokio::spawn(async { (case.run)(probe.await).await }).await;
     world.end().await;
     match outcome {
         Ok(()) => Ok(recording),

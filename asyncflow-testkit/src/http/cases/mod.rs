@@ -131,9 +131,12 @@ fn is_time(value: &serde_json::Value) -> bool {
     value.as_str().is_some_and(|text| masked(text) == "<time>")
 }
 
-/// The headers of an answer, but for those that change with time alone.
+/// The headers of an answer, sorted, but for those that change with time alone.
 fn headers(exchange: &Exchange) -> Vec<&(String, String)> {
-    exchange.headers.iter().filter(|(name, _)| name != "date" && name != "retry-after").collect()
+    let lasting = |header: &&(String, String)| header.0 != "date" && header.0 != "retry-after";
+    let mut headers: Vec<_> = exchange.headers.iter().filter(lasting).collect();
+    headers.sort();
+    headers
 }
 
 /// Whether two problems are the same, but for their instance.

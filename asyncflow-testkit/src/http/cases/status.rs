@@ -68,6 +68,10 @@ async fn percentages(t: Probe) {
         ("zero", Some(0.0), "0"),
         ("whole", Some(7.0), "7"),
         ("part", Some(12.5), "12.5"),
+        ("small", Some(0.001), "0.001"),
+        ("below", Some(-1.0), "-1"),
+        ("above", Some(150.0), "150"),
+        ("large", Some(1e9), "1000000000"),
         ("done", Some(100.0), "100"),
     ] {
         job.report(text, given, None);
