@@ -300,32 +300,42 @@ impl Node {
         batch: &mut Batch,
         slot: &mut Option<Slot>,
     ) -> Result<Answers, StoreError> {
-        match self.write(batch).await {
-            Err(StoreError::Unavailable(_)) => {
-                if let (Some(claim), Some(slot)) = (batch.claims.pop(), slot.take()) {
-                    let node = self.clone();
-                    self.runtime.spawn(async move {
-                        let claimed = node.resolve(claim).await;
-                        node.start_all(vec![slot], claimed)
-                    });
-                }
+        let patience = self.timing.call.min(MOST_PATIENCE);
+        let mut end = None;
+        let first = self.call_until(|| *end.insert(Instant::now() + patience), self.store.write(batch));
+        let error = match first.await {
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Rejected(_))) => error,
+            answers => return answers,
+        };
+        if let (Some(claim), Some(slot)) = (batch.claims.pop(), slot.take()) {
+            let node = self.clone();
+            self.runtime.spawn(async move {
+                let claimed = node.resolve(claim).await;
+                node.start_all(vec![slot], claimed)
+            });
+        }
+        match error {
+            StoreError::Unavailable(_) => {
+                let soon = Instant::now() + patience / 2;
                 // Boxed, as all that is rare: what waits in a submit has its size.
-                Box::pin(self.insert_again(batch)).await
+                Box::pin(self.insert_again(batch, error, end.map_or(soon, |end| end.min(soon)))).await
             }
-            answers => answers,
+            error => Err(error),
         }
     }
 
-    /// Inserts for a while, after a first time that was not answered: an insert of an id that is there changes nothing.
-    async fn insert_again(&self, batch: &Batch) -> Result<Answers, StoreError> {
-        let end = Instant::now() + self.timing.call.min(MOST_PATIENCE) / 2;
+    /// Inserts until this time, after a first time that was not answered: an insert of an id that is there changes nothing.
+    async fn insert_again(&self, batch: &Batch, mut error: StoreError, end: Instant) -> Result<Answers, StoreError> {
         let mut pause = Pause::default();
-        loop {
-            match self.write(batch).await {
-                Err(StoreError::Unavailable(_)) if pause.wait_until(end).await => {}
+        // Whoever submits may have no runtime around it.
+        while let Some(pause) = self.on_runtime(|| pause.until(end)) {
+            pause.await;
+            match self.call_until(|| end, self.store.write(batch)).await {
+                Err(again @ StoreError::Unavailable(_)) => error = again,
                 answers => return answers,
             }
         }
+        Err(error)
     }
 }
 
