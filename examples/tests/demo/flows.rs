@@ -14,6 +14,16 @@ async fn flows_on_hyper() {
     every_flow("hyper").await;
 }
 
+#[tokio::test]
+async fn flows_on_warp() {
+    every_flow("warp").await;
+}
+
+#[tokio::test]
+async fn flows_on_poem() {
+    every_flow("poem").await;
+}
+
 async fn every_flow(framework: &str) {
     let demo = Demo::start(&["--framework", framework]);
     tokio::join!(data(&demo), echo(&demo), sleep_and_stubborn(&demo), failures(&demo), textstats(&demo), health(&demo));

@@ -3,7 +3,13 @@
 
 mod client;
 mod command_line;
+mod examples;
+mod first_minute;
 mod flows;
+mod hostile;
+mod kill;
+mod load;
 mod process;
 mod settings;
 mod shutdown;
+mod sqlite;

@@ -11,6 +11,9 @@ use std::{
 /// How long anything may take that should not take long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Every framework that the demo runs on.
+pub(crate) const FRAMEWORKS: [&str; 4] = ["axum", "hyper", "warp", "poem"];
+
 /// The demo with these arguments, and nothing of ours in its environment.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
@@ -21,6 +24,11 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     }
     command.env_remove("RUST_LOG").args(arguments);
     command
+}
+
+/// Whether tests should go as far as they can, however long that takes.
+pub(crate) fn prove() -> bool {
+    std::env::var_os("ASYNCFLOW_PROVE").is_some()
 }
 
 /// Runs a demo that should end by itself.
@@ -80,6 +88,20 @@ impl Demo {
             assert!(Instant::now() < end, "it has not ended after {PATIENCE:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Ends it as a loss of power would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The most memory that it has had so far, in MiB.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn most_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")).unwrap();
+        most.parse::<u64>().unwrap() / 1024
     }
 
     /// What it has logged.

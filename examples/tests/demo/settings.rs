@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::process::Demo;
+use crate::process::{Demo, FRAMEWORKS};
 
 #[tokio::test]
 async fn a_prefix_is_before_the_flows_alone() {
-    for framework in ["axum", "hyper"] {
+    for framework in FRAMEWORKS {
         let demo = Demo::start(&["--framework", framework, "--prefix", "/api/v1"]);
         let mut client = demo.client().await;
         let job = client.submit("/api/v1/echo", "1").await;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{client::Client, process::Demo};
+use crate::{
+    client::Client,
+    process::{Demo, FRAMEWORKS},
+};
 
 /// Waits until it takes nothing new.
 async fn draining(client: &mut Client) {
@@ -13,7 +16,7 @@ async fn draining(client: &mut Client) {
 
 #[tokio::test]
 async fn it_finishes_what_runs_and_answers_meanwhile() {
-    for (framework, signal) in [("axum", "TERM"), ("hyper", "INT")] {
+    for (framework, signal) in [("axum", "TERM"), ("hyper", "INT"), ("warp", "TERM"), ("poem", "INT")] {
         let mut demo = Demo::start(&["--framework", framework]);
         let mut client = demo.client().await;
         let job = client.submit("/sleep", r#"{"ms":3000}"#).await;
@@ -31,7 +34,7 @@ async fn it_finishes_what_runs_and_answers_meanwhile() {
 
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
-    for framework in ["axum", "hyper"] {
+    for framework in FRAMEWORKS {
         let mut demo = Demo::start(&["--framework", framework]);
         let mut client = demo.client().await;
         client.submit("/stubborn", r#"{"ms":3600000}"#).await;

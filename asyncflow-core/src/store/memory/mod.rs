@@ -241,6 +241,8 @@ impl Inner {
             }
         }
         match &claim.pick {
+            // A job of this id may be of another flow: then it is not meant.
+            Pick::Job(job) if self.shard(job.id).get(job).is_none() => Vec::new(),
             Pick::Job(job) => self.take_ready(job.id, usize::MAX, &claim.patch, claim.token, now).into_iter().collect(),
             Pick::Next { versions, jobs, bytes, .. } => {
                 let mut claimed = Vec::with_capacity((*jobs).min(8));

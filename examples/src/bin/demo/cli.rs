@@ -66,6 +66,8 @@ pub(crate) enum Executor {
 pub(crate) enum Framework {
     Axum,
     Hyper,
+    Warp,
+    Poem,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -14,12 +14,14 @@ use crate::{
     textstats::{self, textstats},
 };
 
+/// How often a job's process may die before the job fails.
+const MOST_CRASHES: u8 = 100;
 /// How often a `flaky` job may fail.
 const MOST_FAILURES: u32 = 99;
 
 /// An engine that was started with every flow.
 pub(crate) async fn engine(options: &Options) -> Result<FlowEngine, BoxError> {
-    let builder = FlowEngine::builder().shared_store(options.store.open()?).role(options.role.into());
+    let builder = FlowEngine::builder().shared_store(options.store.open().await?).role(options.role.into());
     let builder = match options.executor {
         Executor::Tokio => builder.executor(TokioExecutor::new()),
     };
@@ -31,7 +33,9 @@ pub(crate) async fn engine(options: &Options) -> Result<FlowEngine, BoxError> {
 }
 
 fn with_flows(builder: EngineBuilder, concurrency: Option<usize>) -> EngineBuilder {
-    let options = || concurrency.map_or_else(FlowOptions::new, |jobs| FlowOptions::new().concurrency(jobs));
+    // Who tries the demo kills it more often than any job deserves.
+    let patient = || FlowOptions::new().max_crashes(MOST_CRASHES);
+    let options = || concurrency.map_or_else(patient, |jobs| patient().concurrency(jobs));
     // More at once than there are cores would only share them.
     let cores = available_parallelism().map_or(1, usize::from);
     builder
@@ -45,7 +49,10 @@ fn with_flows(builder: EngineBuilder, concurrency: Option<usize>) -> EngineBuild
         .flow_with(
             "textstats",
             blocking(textstats),
-            options().concurrency(concurrency.unwrap_or(cores)).max_request(textstats::MOST_BODY),
+            options()
+                .concurrency(concurrency.unwrap_or(cores))
+                .max_request(textstats::MOST_BODY)
+                .max_bytes(textstats::MOST_AT_ONCE),
         )
 }
 

@@ -7,11 +7,11 @@ mod signals;
 mod store;
 mod textstats;
 
-use std::{io::Write, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::Write, process::ExitCode, time::Duration};
 
 use asyncflow_core::{BoxError, FlowEngine};
 use asyncflow_tower::{FlowService, InvalidSetting};
-use tokio::{net::TcpListener, runtime, sync::Notify, time::timeout};
+use tokio::{net::TcpListener, runtime, sync::oneshot, time::timeout};
 use tracing_subscriber::{
     EnvFilter,
     filter::{FromEnvError, LevelFilter},
@@ -73,11 +73,9 @@ async fn run(options: Options) -> Result<(), BoxError> {
         () = signals.next() => return Ok(()),
     };
     let service = service(&engine, &options)?;
-    let close = Arc::new(Notify::new());
-    let closed = close.clone();
+    let (close, closed) = oneshot::channel::<()>();
     let app = App { engine: engine.clone(), service };
-    let mut server =
-        tokio::spawn(serve::serve(options.framework, app, listener, async move { closed.notified().await }));
+    let mut server = tokio::spawn(serve::serve(options.framework, app, listener, async { drop(closed.await) }));
     // Whoever started us may not listen.
     let _ = writeln!(std::io::stdout(), "listening on http://{address}");
     let _ = std::io::stdout().flush();
@@ -88,7 +86,7 @@ async fn run(options: Options) -> Result<(), BoxError> {
         report = engine.shutdown(DRAIN) => tracing::info!(?report, "drained"),
         () = signals.next() => return Ok(()),
     }
-    close.notify_one();
+    drop(close);
     tokio::select! {
         _ = timeout(LAST_ANSWERS, &mut server) => Ok(()),
         () = signals.next() => Ok(()),

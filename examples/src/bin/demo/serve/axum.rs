@@ -2,7 +2,8 @@
 
 use std::io;
 
-use axum::{Router, extract::State, routing::get, serve::ListenerExt};
+use axum::{Router, extract::State, routing::any, serve::ListenerExt};
+use http::Method;
 use tokio::net::TcpListener;
 
 use super::{App, HEALTH};
@@ -13,7 +14,7 @@ pub(super) async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let service = app.service.clone();
-    let health = get(|State(app): State<App>| async move { app.health().await });
+    let health = any(async |State(app): State<App>, method: Method| app.health(method).await);
     let router = Router::new().route(HEALTH, health).with_state(app).fallback_service(service);
     let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
     axum::serve(listener, router).with_graceful_shutdown(shutdown).await

@@ -9,7 +9,7 @@ use std::{
 };
 
 use asyncflow_tower::{FlowBody, FlowFuture};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header::ALLOW};
+use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, sync::watch};
@@ -67,15 +67,7 @@ impl service::Service<Request<Incoming>> for Endpoints {
             return Answer::Flows(self.0.service.clone().call(request));
         }
         let (app, method) = (self.0.clone(), request.method().clone());
-        Answer::Health(Box::pin(async move {
-            if matches!(method, Method::GET | Method::HEAD) {
-                return app.health().await.map(|body| body.into_bytes().into());
-            }
-            let mut answer = Response::default();
-            *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET,HEAD"));
-            answer
-        }))
+        Answer::Health(Box::pin(async move { app.health(method).await.map(|body| body.into_bytes().into()) }))
     }
 }
 

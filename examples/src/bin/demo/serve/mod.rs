@@ -2,12 +2,17 @@
 
 mod axum;
 mod hyper;
+mod poem;
+mod warp;
 
 use std::io;
 
 use asyncflow_core::FlowEngine;
 use asyncflow_tower::FlowService;
-use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderValue, Method, Response, StatusCode,
+    header::{ALLOW, CONTENT_TYPE},
+};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -24,18 +29,23 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Whether requests should be sent here.
-    async fn health(&self) -> Response<String> {
+    /// Says whether requests should be sent here.
+    async fn health(&self, method: Method) -> Response<String> {
+        let mut answer = Response::new(String::new());
+        if !matches!(method, Method::GET | Method::HEAD) {
+            *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
         let health = self.engine.health().await;
         if let Err(error) = &health.store {
             tracing::warn!(%error, "the store cannot be used");
         }
-        let ready = health.is_ready();
-        let body =
-            json!({ "ready": ready, "open": health.open, "store": health.store.is_ok(), "running": health.running });
-        let mut answer = Response::new(body.to_string());
-        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let (ready, store) = (health.is_ready(), health.store.is_ok());
         *answer.status_mut() = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *answer.body_mut() =
+            json!({ "ready": ready, "open": health.open, "store": store, "running": health.running }).to_string();
         answer
     }
 }
@@ -50,5 +60,7 @@ pub(crate) async fn serve(
     match framework {
         Framework::Axum => axum::serve(app, listener, shutdown).await,
         Framework::Hyper => hyper::serve(app, listener, shutdown).await,
+        Framework::Warp => warp::serve(app, listener, shutdown).await,
+        Framework::Poem => poem::serve(app, listener, shutdown).await,
     }
 }
