@@ -6,11 +6,12 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use asyncflow_core::{
-    JobKey, Record, Store,
+    JobId, JobKey, Record, Store,
     store::{Answers, Batch, Counts, HintStream, Hints, Page, Part, PartName, Query, StoreError},
 };
 use tokio::sync::Notify;
@@ -40,6 +41,8 @@ struct State {
     frozen: AtomicBool,
     thawed: Notify,
     deaf: AtomicBool,
+    slow: Mutex<Duration>,
+    refused: Mutex<Option<JobId>>,
     sent: AtomicU64,
 }
 
@@ -68,6 +71,16 @@ impl Faults {
     /// Subscribers from now on hear nothing.
     pub fn deaf(&self, deaf: bool) {
         self.0.deaf.store(deaf, Ordering::SeqCst);
+    }
+
+    /// Every write takes so long from now on.
+    pub fn slow(&self, by: Duration) {
+        *lock(&self.0.slow) = by;
+    }
+
+    /// Every write that changes this job is refused for good from now on.
+    pub fn refuse(&self, job: JobId) {
+        *lock(&self.0.refused) = Some(job);
     }
 
     /// How many writes were sent.
@@ -111,6 +124,15 @@ impl<S: Store> Store for Faulty<S> {
         let inner = self.reach().await?;
         let fault = lock(&self.faults.0.writes).pop_front().unwrap_or(Fault::None);
         self.faults.0.sent.fetch_add(1, Ordering::SeqCst);
+        let slow = *lock(&self.faults.0.slow);
+        if !slow.is_zero() {
+            tokio::time::sleep(slow).await;
+        }
+        let refused = *lock(&self.faults.0.refused);
+        let fault = match batch.changes.iter().any(|change| Some(change.job.id) == refused) {
+            true => Fault::Reject,
+            false => fault,
+        };
         match fault {
             Fault::None => inner.write(batch).await,
             Fault::Before => Err(StoreError::unavailable("the write was lost")),

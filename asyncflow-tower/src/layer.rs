@@ -78,21 +78,34 @@ where
         match self.flows.find_own(request.uri().path()) {
             Some(route) => {
                 let (head, body) = request.into_parts();
-                WithFlowsFuture::Ours { ours: route.enter(head, body) }
+                WithFlowsFuture { answer: Whose::Ours { ours: route.enter(head, body) } }
             }
-            None => WithFlowsFuture::Theirs { theirs: self.inner.call(request) },
+            None => WithFlowsFuture { answer: Whose::Theirs { theirs: self.inner.call(request) } },
         }
     }
 }
 
 pin_project! {
-    /// The answer of a [`WithFlows`].
-    #[project = Either]
-    pub enum WithFlowsFuture<B, F> {
-        #[doc(hidden)]
-        Ours { #[pin] ours: FlowFuture<B> },
-        #[doc(hidden)]
-        Theirs { #[pin] theirs: F },
+    /// The answer of a [`WithFlows`], on its way.
+    pub struct WithFlowsFuture<B, F> {
+        #[pin]
+        answer: Whose<FlowFuture<B>, F>,
+    }
+}
+
+pin_project! {
+    /// The body of an answer: the flows' own, or the inner service's.
+    pub struct EitherBody<R> {
+        #[pin]
+        body: Whose<FlowBody, R>,
+    }
+}
+
+pin_project! {
+    #[project = Pinned]
+    enum Whose<O, T> {
+        Ours { #[pin] ours: O },
+        Theirs { #[pin] theirs: T },
     }
 }
 
@@ -105,12 +118,12 @@ where
     type Output = Result<Response<EitherBody<R>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match self.project() {
-            Either::Ours { ours } => {
+        Poll::Ready(match self.project().answer.project() {
+            Pinned::Ours { ours } => {
                 let Ok(answer) = ready!(ours.poll(cx));
                 Ok(answer.map(|ours| EitherBody { body: Whose::Ours { ours } }))
             }
-            Either::Theirs { theirs } => ready!(theirs.poll(cx)).map(|answer| answer.map(EitherBody::theirs)),
+            Pinned::Theirs { theirs } => ready!(theirs.poll(cx)).map(|answer| answer.map(EitherBody::theirs)),
         })
     }
 }
@@ -118,22 +131,6 @@ where
 impl<B, F> fmt::Debug for WithFlowsFuture<B, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WithFlowsFuture")
-    }
-}
-
-pin_project! {
-    /// The body of an answer: the flows' own, or the inner service's.
-    pub struct EitherBody<R> {
-        #[pin]
-        body: Whose<R>,
-    }
-}
-
-pin_project! {
-    #[project = WhoseBody]
-    enum Whose<R> {
-        Ours { ours: FlowBody },
-        Theirs { #[pin] theirs: R },
     }
 }
 
@@ -153,8 +150,8 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project().body.project() {
-            WhoseBody::Ours { ours } => Pin::new(ours).poll_frame(cx),
-            WhoseBody::Theirs { theirs } => theirs.poll_frame(cx).map(|frame| {
+            Pinned::Ours { ours } => ours.poll_frame(cx),
+            Pinned::Theirs { theirs } => theirs.poll_frame(cx).map(|frame| {
                 let frame = frame?.map_err(Into::into);
                 Some(frame.map(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))))
             }),

@@ -306,9 +306,8 @@ async fn wait_for(store: &dyn Store, call: Duration) -> Result<(), StartError> {
             Ok(Err(error)) => return Err(StartError::Store(error)),
             Err(_) => StoreError::unavailable(format_args!("no answer within {call:?}")),
         };
-        if !pause.wait_until(end).await {
-            return Err(StartError::Store(error));
-        }
+        let Some(pause) = pause.until(end) else { return Err(StartError::Store(error)) };
+        pause.await;
     }
 }
 

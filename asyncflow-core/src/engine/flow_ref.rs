@@ -128,8 +128,9 @@ impl FlowRef {
         if let Scope::Owner(owner) = &self.scope {
             options.owner.clone_from(owner);
         }
-        let decoded = self.line.flow.decode(&request).map_err(SubmitError::Decode)?;
-        self.node().submit(&self.line, request, Some(decoded), options).await
+        let decoded = self.line.flow.decode(&request)?;
+        let submit = self.node().submit(&self.line, request, Some(decoded), options)?;
+        self.node().uninterrupted(submit).await.unwrap_or(Err(SubmitError::ShuttingDown))
     }
 
     /// The record; `None` where there is no such job, or none any more.
@@ -146,6 +147,9 @@ impl FlowRef {
     /// # Errors
     /// The store could not be asked.
     pub async fn outcome(&self, id: JobId) -> Result<Option<Part>, EngineError> {
+        if matches!(self.scope, Scope::Owner(_)) && self.get(id).await?.is_none() {
+            return Ok(None);
+        }
         let (node, job) = (self.node(), self.key(id));
         Ok(node.call(node.store.part(&job, PartName::Outcome)).await?)
     }
@@ -158,7 +162,9 @@ impl FlowRef {
     /// The store could not be asked.
     pub async fn wait(&self, id: JobId, until: Until, patience: Duration) -> Result<Option<Record>, EngineError> {
         // A job of another owner is not waited for.
-        let Some(_) = self.get(id).await? else { return Ok(None) };
+        if matches!(self.scope, Scope::Owner(_)) && self.get(id).await?.is_none() {
+            return Ok(None);
+        }
         Ok(self.node().wait(&self.key(id), until, patience).await?)
     }
 

@@ -48,10 +48,9 @@ impl Node {
             let jobs: Vec<_> = page.iter().map(|running| running.record().job.clone()).collect();
             let Ok(records) = self.call(self.store.get(&jobs)).await else { return };
             for (running, record) in page.iter().zip(records) {
-                let token = running.record().token;
                 match record {
-                    Some(record) if record.token == token => running.heard(record),
-                    _ => running.tell(Stop::Lost),
+                    Some(record) => running.heard(record),
+                    None => running.tell(Stop::Lost),
                 }
             }
         }

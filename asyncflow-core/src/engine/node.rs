@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::Notify, time::Instant};
+use tokio::{runtime::Handle, sync::Notify, task::JoinHandle, time::Instant};
 
 use super::{Role, alarm::Alarm, waiting::Waiting};
 use crate::{
@@ -22,7 +22,8 @@ use crate::{
     flow::{AnyFlow, Wrap},
     job::JobKey,
     policy::{FlowOptions, Policy},
-    store::{Answers, Batch, Claim, Pick, Store, StoreError},
+    store::{Answers, Batch, Change, Changed, Claim, Pick, Store, StoreError},
+    trace,
     worker::{Crew, Reporter, Rest, Slots},
 };
 
@@ -93,6 +94,9 @@ impl Default for Timing {
     }
 }
 
+/// What is run to its end even if whoever asked for it goes away.
+pub(crate) type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// One flow on this node.
 pub(crate) struct Line {
     pub(crate) name: Arc<str>,
@@ -105,6 +109,13 @@ pub(crate) struct Line {
     pub(crate) bytes: AtomicUsize,
     /// There may be ready jobs that no slot was free for.
     pub(crate) backlog: AtomicBool,
+}
+
+impl Line {
+    /// Bytes of requests that it may still take up.
+    pub(crate) fn bytes_free(&self) -> usize {
+        self.options.max_bytes.saturating_sub(self.bytes.load(Ordering::Relaxed))
+    }
 }
 
 impl Node {
@@ -158,8 +169,8 @@ impl Node {
 
     /// A claim of ready jobs of a flow, under a new token.
     pub(crate) fn claim(&self, line: &Line, jobs: usize) -> Claim {
-        let bytes = line.options.max_bytes.saturating_sub(line.bytes.load(Ordering::Relaxed));
-        let pick = Pick::Next { flow: line.name.clone(), versions: line.versions.clone(), jobs, bytes };
+        let (flow, versions) = (line.name.clone(), line.versions.clone());
+        let pick = Pick::Next { flow, versions, jobs, bytes: line.bytes_free() };
         self.claim_by(pick)
     }
 
@@ -176,16 +187,24 @@ impl Node {
     ///
     /// Dropped or out of time, a write may or may not have been applied.
     pub(crate) async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.call_until(|| Instant::now() + self.timing.call, call).await
+    }
+
+    /// Asks the store, until this time at the latest. Embedded stores answer at once: for them, `end` is not even asked for.
+    pub(crate) async fn call_until<T>(
+        &self,
+        end: impl FnOnce() -> Instant,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let mut call = pin!(call);
-        // Embedded stores answer at once: no timer for them.
         if let Poll::Ready(answer) = poll_once(call.as_mut()).await {
             return answer;
         }
-        let patience = self.on_runtime(|| tokio::time::sleep(self.timing.call));
+        let patience = self.on_runtime(|| tokio::time::sleep_until(end()));
         tokio::select! {
             biased;
             answer = call => answer,
-            () = patience => Err(StoreError::unavailable(format_args!("no answer within {:?}", self.timing.call))),
+            () = patience => Err(StoreError::unavailable("it did not answer in time")),
         }
     }
 
@@ -194,15 +213,41 @@ impl Node {
         self.call(self.store.write(batch)).await
     }
 
+    /// Writes changes of different jobs, and answers in their order; where one can never be taken, each by itself, so that it fails alone:
+    /// `None`.
+    pub(crate) async fn change(&self, changes: &[Change]) -> Result<Vec<Option<Changed>>, StoreError> {
+        let batch = |changes: &[Change]| Batch { changes: changes.to_vec(), ..Batch::default() };
+        match self.write(&batch(changes)).await {
+            Err(StoreError::Rejected(_)) => {}
+            answers => return Ok(answers?.changes.into_iter().map(Some).collect()),
+        }
+        let mut changed = Vec::with_capacity(changes.len());
+        for change in changes {
+            changed.push(match self.write(&batch(std::slice::from_ref(change))).await {
+                Ok(mut answers) => answers.changes.pop(),
+                Err(StoreError::Rejected(why)) => {
+                    trace::warning!(job = %change.job.id, why = %why, "the store can never take a change of this job");
+                    None
+                }
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(changed)
+    }
+
     /// Runs a future to its end even if whoever waits for it goes away. `None`: the runtime is shutting down.
-    pub(crate) async fn uninterrupted<T: Send + 'static>(
-        &self,
-        future: impl Future<Output = T> + Send + 'static,
-    ) -> Option<T> {
-        let mut future = Box::pin(future);
+    pub(crate) async fn uninterrupted<T: Send + 'static>(&self, work: Work<T>) -> Option<T> {
+        match self.begun(work).await {
+            Ok(value) => Some(value),
+            Err(task) => task.await.ok(),
+        }
+    }
+
+    /// Begins work here; a task goes on with it where it does not end at once.
+    pub(crate) async fn begun<T: Send + 'static>(&self, mut future: Work<T>) -> Result<T, JoinHandle<T>> {
         match poll_once(future.as_mut()).await {
-            Poll::Ready(value) => Some(value),
-            Poll::Pending => self.runtime.spawn(future).await.ok(),
+            Poll::Ready(value) => Ok(value),
+            Poll::Pending => Err(self.runtime.spawn(future)),
         }
     }
 
@@ -223,7 +268,7 @@ impl Node {
     }
 }
 
-async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
     std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 

@@ -9,7 +9,7 @@ use super::node::Node;
 use crate::{
     job::{JobId, Record, Stamp, State},
     state::{self, Event},
-    store::{Batch, Change, Changed, StoreError},
+    store::{Change, Changed, StoreError},
     trace,
 };
 
@@ -56,9 +56,10 @@ impl Node {
     async fn recover(&self, looks: &mut Looks) -> Result<(), StoreError> {
         loop {
             // Leases that were seen once stand first until they are seen again: what is behind them is looked after all the same.
-            let limit = PAGE + looks.0.len();
+            let known = looks.0.len();
+            let limit = PAGE + 2 * known;
             let due = self.call(self.store.due(limit)).await?;
-            let full = due.len() == limit;
+            let full = due.len() >= limit;
             let now = Instant::now();
             let mut seen = Looks::default();
             let mut changes = Vec::new();
@@ -75,30 +76,29 @@ impl Node {
             }
             // A lease that is no longer due is forgotten.
             *looks = seen;
-            if changes.is_empty() {
-                return Ok(());
-            }
-            let answers = self.write(&Batch { changes, ..Batch::default() }).await?;
-            let mut applied = false;
-            for changed in answers.changes {
-                if let Changed::Applied(record) = changed {
-                    applied = true;
-                    self.follow(&record, None);
+            let mut further = looks.0.len() > known;
+            for page in changes.chunks(PAGE) {
+                for changed in self.change(page).await? {
+                    if let Some(Changed::Applied(record)) = changed {
+                        further = true;
+                        self.follow(&record, None);
+                    }
                 }
             }
-            // Where nothing could be changed, the rest is left to the next look: a loop without an end would be worse.
-            if !full || !applied {
+            // Where nothing new came of it, the rest is left to the next look: a loop without an end would be worse.
+            if !full || !further {
                 return Ok(());
             }
+            // Where the store never waits, others must have their turn all the same.
+            tokio::task::yield_now().await;
         }
     }
 
-    /// Claims for idle slots, in case word of ready jobs was lost.
+    /// Claims for idle slots, in case word of ready jobs was lost. A claim that is not answered holds its slots, and nobody else.
     async fn fill_idle(self: &Arc<Self>) {
-        for line in &self.flows {
-            if self.works(line) {
-                self.fill(line).await;
-            }
+        for line in self.flows.iter().filter(|line| self.works(line) && line.slots.free() > 0) {
+            let (node, line) = (self.clone(), line.clone());
+            drop(self.begun(Box::pin(async move { node.fill(&line).await })).await);
         }
     }
 }

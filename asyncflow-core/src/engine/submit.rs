@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     flow_ref::Receiving,
-    node::{Line, Node, Phase},
+    node::{Line, Node, Phase, Work},
 };
 use crate::{
     flow::{DecodeError, Decoded},
@@ -144,9 +144,9 @@ pub enum SubmitError {
     Decode(DecodeError),
     /// The request cannot be written.
     Encode(Arc<str>),
-    /// The request has more bytes than its flow allows.
+    /// The request has more bytes than its flow or its type allows.
     TooLarge {
-        /// The most that it allows, in bytes.
+        /// The most that is allowed, in bytes.
         limit: usize,
     },
     /// A priority that is not within −10 to 10.
@@ -168,7 +168,7 @@ impl fmt::Display for SubmitError {
         match self {
             Self::Decode(error) => error.fmt(f),
             Self::Encode(error) => write!(f, "the request cannot be written: {error}"),
-            Self::TooLarge { limit } => write!(f, "the request has more than the {limit} bytes that its flow allows"),
+            Self::TooLarge { limit } => write!(f, "the request has more than the {limit} bytes that are allowed"),
             Self::Priority(priority) => write!(f, "the priority {priority} is not within -10 to 10"),
             Self::KeyReused => f.write_str("the idempotency key was used for another request: use a new one"),
             Self::OverQuota => f.write_str("too many jobs of this owner wait: try again when some have ended"),
@@ -189,6 +189,15 @@ impl std::error::Error for SubmitError {
     }
 }
 
+impl From<DecodeError> for SubmitError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::TooLarge { limit } => Self::TooLarge { limit },
+            error => Self::Decode(error),
+        }
+    }
+}
+
 impl From<StoreError> for SubmitError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
@@ -196,27 +205,27 @@ impl From<StoreError> for SubmitError {
 }
 
 impl Node {
-    /// Inserts a job, and starts it in the same round trip if a slot is free. `decoded`: the request, where it was read already.
-    pub(super) async fn submit(
+    /// Decides how a job comes in. The future inserts it, and starts it in the same round trip if a slot is free; it is to be run
+    /// [uninterrupted](Self::uninterrupted), since whoever submits may go away, and what was claimed on the way is run all the same.
+    /// `decoded`: the request, where it was read already.
+    pub(super) fn submit(
         self: &Arc<Self>,
         line: &Arc<Line>,
         request: Part,
         decoded: Option<Decoded>,
         options: SubmitOptions,
-    ) -> Result<Submitted, SubmitError> {
+    ) -> Result<Work<Result<Submitted, SubmitError>>, SubmitError> {
         let insert = self.insert(line, request, &options)?;
         let job = insert.job.clone();
         let delay = (insert.facts.state == State::Scheduled).then_some(insert.facts.due);
         // A job that is to run later needs no slot now.
-        let slot = if delay.is_none() && self.works(line) { self.slot(line) } else { None };
+        let mut slot = if delay.is_none() && self.works(line) { self.slot(line) } else { None };
         let claims = slot.iter().map(|_| self.claim(line, 1)).collect();
         let mut batch = Batch { inserts: vec![insert], claims, ..Batch::default() };
-        let (node, line) = (self.clone(), line.clone());
-        // Whoever submits may go away; what was claimed on the way is run all the same.
-        let submitted = self.uninterrupted(async move {
-            let _receiving = options.receiving;
-            let mut slot = slot;
+        let (node, line, receiving) = (self.clone(), line.clone(), options.receiving);
+        Ok(Box::pin(async move {
             let mut answers = node.insert_or_resolve(&mut batch, &mut slot).await?;
+            drop(receiving);
             let inserted = submitted(job.id, answers.inserts.pop());
             let claimed = answers.claims.pop().and_then(|mut claimed| claimed.pop());
             let started = claimed.as_ref().is_some_and(|claimed| claimed.record.job.id == job.id);
@@ -229,25 +238,23 @@ impl Node {
                 None => node.bring(&line, std::slice::from_ref(&job)).await,
             }
             inserted
-        });
-        submitted.await.unwrap_or(Err(SubmitError::ShuttingDown))
+        }))
     }
 
-    /// The jobs' inserts in one batch; what is ready is brought to whoever has room.
-    pub(super) async fn submit_many(
+    /// The jobs' inserts in one batch; what is ready is brought to whoever has room. To be run uninterrupted, as a [submit](Self::submit).
+    pub(super) fn submit_many(
         self: &Arc<Self>,
         line: &Arc<Line>,
         inserts: Vec<Insert>,
-    ) -> Result<Vec<Result<Submitted, SubmitError>>, SubmitError> {
+    ) -> Work<Result<Vec<Result<Submitted, SubmitError>>, SubmitError>> {
         let asked: Vec<JobKey> = inserts.iter().map(|insert| insert.job.clone()).collect();
         let (node, line) = (self.clone(), line.clone());
-        let submitted = self.uninterrupted(async move {
+        Box::pin(async move {
             let mut batch = Batch { inserts, ..Batch::default() };
             let answers = node.insert_or_resolve(&mut batch, &mut None).await?;
             node.bring(&line, &asked).await;
             Ok(asked.iter().zip(answers.inserts).map(|(job, inserted)| submitted(job.id, Some(inserted))).collect())
-        });
-        submitted.await.unwrap_or(Err(SubmitError::ShuttingDown))
+        })
     }
 
     pub(super) fn insert(&self, line: &Line, request: Part, options: &SubmitOptions) -> Result<Insert, SubmitError> {
@@ -293,31 +300,42 @@ impl Node {
         batch: &mut Batch,
         slot: &mut Option<Slot>,
     ) -> Result<Answers, StoreError> {
-        match self.write(batch).await {
-            Err(StoreError::Unavailable(_)) => {
-                if let (Some(claim), Some(slot)) = (batch.claims.pop(), slot.take()) {
-                    let node = self.clone();
-                    self.runtime.spawn(async move {
-                        let claimed = node.resolve(claim).await;
-                        node.start_all(vec![slot], claimed)
-                    });
-                }
-                self.insert_again(batch).await
+        let patience = self.timing.call.min(MOST_PATIENCE);
+        let mut end = None;
+        let first = self.call_until(|| *end.insert(Instant::now() + patience), self.store.write(batch));
+        let error = match first.await {
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Rejected(_))) => error,
+            answers => return answers,
+        };
+        if let (Some(claim), Some(slot)) = (batch.claims.pop(), slot.take()) {
+            let node = self.clone();
+            self.runtime.spawn(async move {
+                let claimed = node.resolve(claim).await;
+                node.start_all(vec![slot], claimed)
+            });
+        }
+        match error {
+            StoreError::Unavailable(_) => {
+                let soon = Instant::now() + patience / 2;
+                // Boxed, as all that is rare: what waits in a submit has its size.
+                Box::pin(self.insert_again(batch, error, end.map_or(soon, |end| end.min(soon)))).await
             }
-            answers => answers,
+            error => Err(error),
         }
     }
 
-    /// Inserts for a while, after a first time that was not answered: an insert of an id that is there changes nothing.
-    async fn insert_again(&self, batch: &Batch) -> Result<Answers, StoreError> {
-        let end = Instant::now() + self.timing.call.min(MOST_PATIENCE) / 2;
+    /// Inserts until this time, after a first time that was not answered: an insert of an id that is there changes nothing.
+    async fn insert_again(&self, batch: &Batch, mut error: StoreError, end: Instant) -> Result<Answers, StoreError> {
         let mut pause = Pause::default();
-        loop {
-            match self.write(batch).await {
-                Err(StoreError::Unavailable(_)) if pause.wait_until(end).await => {}
+        // Whoever submits may have no runtime around it.
+        while let Some(pause) = self.on_runtime(|| pause.until(end)) {
+            pause.await;
+            match self.call_until(|| end, self.store.write(batch)).await {
+                Err(again @ StoreError::Unavailable(_)) => error = again,
                 answers => return answers,
             }
         }
+        Err(error)
     }
 }
 

@@ -140,17 +140,22 @@ impl Running {
         lock(&self.record)
     }
 
-    /// The record has been heard of.
+    /// The record has been heard of. One that another worker holds, or nobody, is this one's no more: its token is never taken up.
     pub(crate) fn heard(&self, record: Record) {
-        let marked = record.mark > Mark::None;
         let mut known = self.record();
-        if record.version >= known.version {
+        if record.version < known.version {
+            return;
+        }
+        let stop = match (record.token == known.token, record.mark) {
+            (false, _) => Stop::Lost,
+            (true, Mark::None) => Stop::Not,
+            (true, Mark::Cancel | Mark::Forget) => Stop::Marked,
+        };
+        if stop < Stop::Lost {
             *known = record;
         }
         drop(known);
-        if marked {
-            self.tell(Stop::Marked);
-        }
+        self.tell(stop);
     }
 
     /// The lease has been renewed.
@@ -180,7 +185,7 @@ impl Running {
     }
 
     /// Whether a body is at work that cannot be dropped.
-    fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         self.bodies.load(Ordering::SeqCst) > 0
     }
 
@@ -193,22 +198,33 @@ impl Running {
     }
 
     fn report(self: &Arc<Self>, progress: Progress) {
+        self.put_report(|latest| *latest = Some(Arc::new(progress)));
+    }
+
+    /// A report that was taken could not be written: it is to be written yet, unless there is a newer one.
+    pub(crate) fn unwritten(self: &Arc<Self>, progress: Arc<Progress>) {
+        self.put_report(|latest| {
+            latest.get_or_insert(progress);
+        });
+    }
+
+    fn put_report(self: &Arc<Self>, put: impl FnOnce(&mut Option<Arc<Progress>>)) {
         let mut report = lock(&self.report);
         if report.closed {
             return;
         }
-        report.latest = Some(Arc::new(progress));
+        put(&mut report.latest);
         if !std::mem::replace(&mut report.queued, true) {
             drop(report);
             self.reporter.queue(self.clone());
         }
     }
 
-    /// When the report may be written, if there is one.
-    pub(crate) fn report_due(&self) -> Option<Instant> {
+    /// From when on the report may be written, if there is one.
+    pub(crate) fn report_due(&self, now: Instant) -> Option<Instant> {
         let report = lock(&self.report);
         report.latest.as_ref()?;
-        Some(report.written.map_or_else(Instant::now, |written| written + self.interval))
+        Some(report.written.map_or(now, |written| written + self.interval))
     }
 
     /// The report, to be written now.

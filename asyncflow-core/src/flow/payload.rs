@@ -54,7 +54,7 @@ impl<T: Serialize> IntoPayload for T {
     }
 }
 
-/// Bytes as they are: a request of any media type, a result of any.
+/// Bytes as they are: a request of any media type, a result of any. What says that it is JSON must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raw(pub Part);
 
@@ -64,6 +64,9 @@ impl FromPayload for Raw {
     }
 
     fn from_payload(part: &Part) -> Result<Self, DecodeError> {
+        if part.content_type.is_json() {
+            json::read::<serde::de::IgnoredAny>(&part.bytes)?;
+        }
         Ok(Self(part.clone()))
     }
 }
@@ -89,6 +92,11 @@ pub enum DecodeError {
     },
     /// They are of a media type that isn't taken.
     UnsupportedType(ContentType),
+    /// They are more than the type takes, whatever its flow allows.
+    TooLarge {
+        /// The most that it takes, in bytes.
+        limit: usize,
+    },
 }
 
 impl DecodeError {
@@ -105,6 +113,7 @@ impl fmt::Display for DecodeError {
             Self::Mismatch { place, message } if place.is_empty() => f.write_str(message),
             Self::Mismatch { place, message } => write!(f, "{place}: {message}"),
             Self::UnsupportedType(content_type) => write!(f, "the media type {content_type} is not taken"),
+            Self::TooLarge { limit } => write!(f, "the request has more than the {limit} bytes that its type takes"),
         }
     }
 }

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// The longest text of one error, in bytes: a handler's error may say what it was given, whatever that is.
+const LONGEST_TEXT: usize = 64 * 1024;
+
 /// Why a job failed: what readers of its error are shown, in as much detail as the mount's setting allows.
 ///
 /// `Debug` and `Display` name the type alone: a message may hold what the job was given.
@@ -50,7 +53,10 @@ impl JobError {
     pub(crate) fn of(kind: impl Into<String>, error: &(dyn std::error::Error + 'static)) -> Self {
         // A chain that leads back to itself must not hold a worker for ever.
         let causes = std::iter::successors(error.source(), |cause| cause.source()).take(32);
-        Self { causes: causes.map(ToString::to_string).collect(), ..Self::new(kind, error.to_string()) }
+        Self {
+            causes: causes.map(|cause| bounded(cause.to_string())).collect(),
+            ..Self::new(kind, bounded(error.to_string()))
+        }
     }
 
     /// The error that a failed job's outcome holds.
@@ -70,6 +76,16 @@ impl JobError {
         }
         trace
     }
+}
+
+/// A text that may be of any length, cut to what a store and a reader can be given.
+pub(crate) fn bounded(mut text: String) -> String {
+    if text.len() > LONGEST_TEXT {
+        let end = (0..=LONGEST_TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 impl fmt::Debug for JobError {

@@ -7,6 +7,7 @@ mod record;
 mod stamp;
 
 pub use error::JobError;
+pub(crate) use error::bounded;
 pub use id::{InvalidJobId, JobId, JobKey, Token};
 pub use progress::Progress;
 pub use record::{Mark, Record, State, Tally};

@@ -67,6 +67,18 @@ impl ContentType {
         }
     }
 
+    /// Whether it is `application/json` or a `+json` type.
+    pub fn is_json(&self) -> bool {
+        match self {
+            Self::Json => true,
+            Self::Text | Self::Bytes => false,
+            Self::Other(_) => {
+                let essence = self.essence();
+                essence == "application/json" || essence.ends_with("+json")
+            }
+        }
+    }
+
     /// The media type in lower case, without parameters.
     pub fn essence(&self) -> String {
         self.as_str().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()

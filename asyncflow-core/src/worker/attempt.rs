@@ -25,14 +25,16 @@ pub(super) enum End {
 /// Runs a handler, supervised only where it does not end at once.
 pub(super) async fn run(mut handler: Handler, running: &Running, timeout: Option<Duration>, grace: Duration) -> End {
     let mut supervision = None;
-    poll_fn(|context| match panics::poll(&mut handler, context) {
+    let end = poll_fn(|context| match panics::poll(&mut handler, context) {
         Poll::Ready(attempt) => Poll::Ready(End::Ended(attempt)),
         Poll::Pending => {
             let overdue = supervision.get_or_insert_with(|| Box::pin(overdue(running, timeout, grace)));
             overdue.as_mut().poll(context).map(End::Dropped)
         }
     })
-    .await
+    .await;
+    panics::discard(handler);
+    end
 }
 
 /// Waits until a handler is to be dropped, and says why; on the way it tells the handler to stop when its time is over.

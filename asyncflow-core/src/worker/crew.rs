@@ -10,7 +10,11 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::{by_id::ById, flow::Running, job::JobId};
+use crate::{
+    by_id::ById,
+    flow::{Running, Stop},
+    job::JobId,
+};
 
 const SHARDS: usize = 16;
 
@@ -23,9 +27,12 @@ pub(crate) struct Crew {
 }
 
 impl Crew {
-    /// Adds a job, until the guard is dropped.
+    /// Adds a job, until the guard is dropped. Who ran it here under an earlier claim has lost it.
     pub(super) fn enter(&self, running: Arc<Running>) -> Member<'_> {
-        self.shard(running.id).insert(running.id.as_u128(), running.clone());
+        let before = self.shard(running.id).insert(running.id.as_u128(), running.clone());
+        if let Some(before) = before {
+            before.tell(Stop::Lost);
+        }
         Member { crew: self, running }
     }
 

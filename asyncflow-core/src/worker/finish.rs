@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use tokio::time::Instant;
+
 use super::{Pause, serve::Task};
 use crate::{
     engine::{Line, Node, Phase},
@@ -13,12 +15,13 @@ use crate::{
 };
 
 impl Node {
-    /// Writes what became of a job, until it is written, is another's, or its lease is over; an outcome never becomes a failure on the way.
+    /// Writes what became of a job, until it is written or is another's; an outcome never becomes a failure on the way.
     /// Leaves in `next` the job that was claimed with it, if one was.
     pub(super) async fn finish(&self, line: &Arc<Line>, running: &Running, end: &mut End, next: &mut Option<Task>) {
         end.report = running.last_report();
         let Some(mut batch) = self.ending(line, running, end) else { return };
-        let wanted = self.phase() == Phase::Open && line.backlog.swap(false, Ordering::SeqCst);
+        // Nothing is taken up behind a body that goes on. The flag stays: all who end meanwhile take up a job in the same way.
+        let wanted = self.phase() == Phase::Open && line.backlog.load(Ordering::SeqCst) && !running.is_busy();
         batch.claims.extend(wanted.then(|| self.claim(line, 1)));
         loop {
             let answers = match self.write(&batch).await {
@@ -35,14 +38,15 @@ impl Node {
         }
     }
 
-    /// Sends the end as often as need be after a first time: the same batch may be sent again.
+    /// Sends the end as often as need be after a first time: the same batch may be sent again, and it says nothing where the job is
+    /// another's. Given up unanswered, a claim in it could be left to nobody: so just a node that is gone gives up, with its lease.
     async fn send_again(&self, running: &Running, batch: &Batch) -> Result<Answers, StoreError> {
         let mut pause = Pause::default();
         loop {
-            // A heartbeat may have renewed the lease meanwhile.
-            let in_time = pause.wait_until(running.lease()).await;
+            pause.next().await;
+            let last = self.phase() == Phase::Closed && Instant::now() >= running.lease();
             match self.write(batch).await {
-                Err(error) if in_time && !matches!(error, StoreError::Rejected(_)) => {
+                Err(error) if !last && !matches!(error, StoreError::Rejected(_)) => {
                     trace::debug!(job = %running.id, error = %error, "the job's end was not written, and is sent again");
                 }
                 answers => return answers,
@@ -86,6 +90,8 @@ impl Node {
     ) -> Option<Batch> {
         let mut answers = match answers {
             Ok(answers) => answers,
+            // A report never fails its job.
+            Err(StoreError::Rejected(_)) if end.report.take().is_some() => return self.ending(line, running, end),
             Err(error @ StoreError::Rejected(_)) if matches!(end.event, Some(Event::Succeeded(_))) => {
                 let error = JobError::of(JobError::UNENCODABLE_RESULT, &error);
                 end.event = Some(Event::Failed { error, wish: Wish::Never, chance: 0.0 });

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 pub(crate) use beats::keep_leases;
 pub(crate) use crew::Crew;
@@ -123,12 +123,15 @@ impl Node {
         // Before the claim is sent: what is inserted after it sets it again.
         line.backlog.store(false, Ordering::SeqCst);
         let (node, claim) = (self.clone(), self.claim(line, slots.len()));
-        let filled = async move {
+        // Where bytes were short rather than jobs, each job that ends has to take up another.
+        let bounded = line.bytes_free() < slots.len().saturating_mul(line.options.max_request);
+        let filled = Box::pin(async move {
             let claimed = node.resolve(claim).await;
-            node.start_all(slots, claimed)
-        };
-        let more = self.uninterrupted(filled).await.unwrap_or(false);
-        if more {
+            let bounded = bounded && !claimed.is_empty();
+            (node.start_all(slots, claimed), bounded)
+        });
+        let (more, bounded) = self.uninterrupted(filled).await.unwrap_or_default();
+        if more || bounded {
             line.backlog.store(true, Ordering::SeqCst);
         }
         more
@@ -143,20 +146,23 @@ impl Node {
         full
     }
 
-    /// Asks for a claim until it is answered: one whose answer is lost may have taken jobs, and is asked again under the same token. Gives
-    /// up when what it took is lost anyway.
+    /// Asks for a claim until it is answered: one whose answer is lost may have taken jobs, and is asked again under the same token. Just a
+    /// node that is gone gives up, when what it took is lost anyway.
     pub(crate) async fn resolve(&self, claim: crate::store::Claim) -> Vec<Claimed> {
-        let end = self.lease_end();
         let mut pause = Pause::default();
+        let mut lease = self.lease_end();
         let batch = Batch { claims: vec![claim], ..Batch::default() };
         loop {
             match self.write(&batch).await {
                 Ok(mut answers) => return answers.claims.pop().unwrap_or_default(),
                 Err(error) => {
                     crate::trace::debug!(error = %error, "a claim was not answered, and is asked again");
-                    if !pause.wait_until(end).await {
+                    if self.phase() < Phase::Closed {
+                        lease = self.lease_end();
+                    } else if Instant::now() >= lease {
                         return Vec::new();
                     }
+                    pause.next().await;
                 }
             }
         }
@@ -173,14 +179,17 @@ impl Default for Pause {
 }
 
 impl Pause {
-    /// Pauses, until this time at the latest; `false` once it is over.
-    pub(crate) async fn wait_until(&mut self, end: Instant) -> bool {
-        let now = Instant::now();
-        if now >= end {
-            return false;
-        }
-        tokio::time::sleep_until(end.min(now + self.0)).await;
-        self.0 = (self.0 * 2).min(Duration::from_secs(1));
-        true
+    /// The next pause.
+    pub(crate) fn next(&mut self) -> Sleep {
+        let pause = self.0;
+        self.0 = (pause * 2).min(Duration::from_secs(1));
+        tokio::time::sleep(pause)
+    }
+
+    /// The next pause, which ends at this time at the latest; `None` once it is over.
+    pub(crate) fn until(&mut self, end: Instant) -> Option<Sleep> {
+        let left = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+        self.0 = self.0.min(left);
+        Some(self.next())
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     flow::{Attempt, Ending, Handler},
-    job::JobError,
+    job::{JobError, bounded},
     state::Wish,
 };
 
@@ -38,15 +38,23 @@ pub(crate) fn install_hook() {
 pub(super) fn poll(handler: &mut Handler, context: &mut Context<'_>) -> Poll<Attempt> {
     // The handler is not polled again after a panic.
     panic::catch_unwind(AssertUnwindSafe(|| Pin::new(handler).poll(context)))
-        .unwrap_or_else(|payload| Poll::Ready(panicked(&*payload)))
+        .unwrap_or_else(|payload| Poll::Ready(panicked(payload)))
 }
 
 /// Runs `f`, which may be a user's code, and makes a failed attempt of its panic.
 pub(super) fn guard<T>(f: impl FnOnce() -> T) -> Result<T, Attempt> {
-    panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| panicked(&*payload))
+    panic::catch_unwind(AssertUnwindSafe(f)).map_err(panicked)
 }
 
-fn panicked(payload: &(dyn Any + Send)) -> Attempt {
+/// Drops what a user's code made, such as a handler that is stopped: it is over with or without a panic.
+pub(super) fn discard<T>(value: T) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // It may panic again when it is dropped.
+        std::mem::forget(payload);
+    }
+}
+
+fn panicked(payload: Box<dyn Any + Send>) -> Attempt {
     let text = payload
         .downcast_ref::<&str>()
         .copied()
@@ -54,6 +62,7 @@ fn panicked(payload: &(dyn Any + Send)) -> Attempt {
         .unwrap_or("a panic without a text");
     let place = PLACE.take().unwrap_or_else(|| "an unknown place".into());
     let mut error = JobError::new(JobError::PANICKED, "the job panicked");
-    error.detail = Some(format!("panicked at {place}: {text}"));
+    error.detail = Some(bounded(format!("panicked at {place}: {text}")));
+    discard(payload);
     Attempt(Ending::Failed(error, Wish::Policy))
 }

@@ -1,14 +1,20 @@
 //! Progress: gathered per job, the latest wins, and written by one task for all jobs of a node.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{sync::Notify, time::Instant};
 
 use super::beats::{changes, hear};
-use crate::{engine::Node, flow::Running, state::Event, store::Batch, trace};
+use crate::{engine::Node, flow::Running, state::Event, trace};
 
 /// Reports that one write carries.
 const PAGE: usize = 500;
+/// The longest until a report that has to wait is looked at again: its job may have ended, and is held no longer for it.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Jobs that have something to report.
 #[derive(Default)]
@@ -31,9 +37,9 @@ impl Reporter {
 
 /// Writes reports for as long as the node lives.
 pub(crate) async fn write_reports(node: Arc<Node>) {
-    let mut later: Vec<(Instant, Arc<Running>)> = Vec::new();
+    let mut later: BTreeMap<Instant, Vec<Arc<Running>>> = BTreeMap::new();
     loop {
-        let next = later.iter().map(|(at, _)| *at).min();
+        let next = later.first_key_value().map(|(at, _)| *at);
         let due = async {
             match next {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -45,13 +51,20 @@ pub(crate) async fn write_reports(node: Arc<Node>) {
             () = node.reporter.wake.notified() => {}
             () = due => {}
         }
-        // Those that ended meanwhile have nothing left to report.
-        let due = |running: Arc<Running>| Some((running.report_due()?, running));
-        later.extend(node.reporter.take().into_iter().filter_map(due));
         let now = Instant::now();
-        let (ready, rest): (Vec<_>, Vec<_>) = later.into_iter().partition(|(at, _)| *at <= now);
-        later = rest;
-        let ready: Vec<_> = ready.into_iter().map(|(_, running)| running).collect();
+        let mut looked_at = node.reporter.take();
+        while let Some(first) = later.first_entry().filter(|first| *first.key() <= now) {
+            looked_at.extend(first.remove());
+        }
+        let mut ready = Vec::new();
+        for running in looked_at {
+            match running.report_due(now) {
+                Some(at) if at <= now => ready.push(running),
+                Some(at) => later.entry(at.min(now + LOOK)).or_default().push(running),
+                // It ended meanwhile, and has nothing left to report.
+                None => {}
+            }
+        }
         for page in ready.chunks(PAGE) {
             node.report(page).await;
         }
@@ -66,14 +79,18 @@ impl Node {
         if changes.is_empty() {
             return;
         }
-        match self.write(&Batch { changes, ..Batch::default() }).await {
-            Ok(answers) => {
-                for (running, changed) in jobs.into_iter().zip(answers.changes) {
-                    hear(running, changed, until);
+        match self.change(&changes).await {
+            Ok(changed) => {
+                for (running, changed) in jobs.into_iter().zip(changed) {
+                    changed.into_iter().for_each(|changed| hear(running, changed, until));
                 }
             }
-            // The next report, or the job's end, brings a newer one.
-            Err(error) => trace::debug!(error = %error, "progress could not be written"),
+            Err(error) => {
+                trace::debug!(error = %error, "progress could not be written, and is written later");
+                for (running, change) in jobs.into_iter().zip(changes) {
+                    change.patch.progress.flatten().into_iter().for_each(|report| running.unwritten(report));
+                }
+            }
         }
     }
 }

@@ -37,24 +37,33 @@ impl Node {
     /// Runs a claimed job, and then what its slot takes up after it.
     pub(super) async fn serve(&self, slot: Slot, task: Task) {
         let mut next = Some(task);
-        while next.is_some() {
+        loop {
             self.run(slot.line(), &mut next).await;
+            if next.is_none() {
+                return;
+            }
+            // Where neither handlers nor the store ever wait, others must have their turn all the same.
+            tokio::task::coop::consume_budget().await;
         }
     }
 
     /// Runs one claimed job to the end of its attempt, and leaves in its place what was claimed with the last write.
     async fn run(&self, line: &Arc<Line>, task: &mut Option<Task>) {
-        let mut end = End::default();
-        let Some((running, handler)) = self.begin_attempt(line, task, &mut end) else { return };
+        let Some(Task { running, request, decoded }) = task.take() else { return };
+        // Before the look at whether to start it: a drain's end from then on is told to it.
         let _member = self.crew.enter(running.clone());
-        if let Some((handler, load)) = handler {
-            let ended = attempt::run(handler, &running, line.options.timeout, self.timing.grace).await;
-            drop(load);
-            end.event = match ended {
-                attempt::End::Ended(attempt) => self.event(&running, attempt),
-                attempt::End::Dropped(stop) => self.dropped(stop),
-            };
-        }
+        let mut end = End::default();
+        end.event = match self.begin_attempt(line, &running, request, decoded) {
+            Ok((handler, load)) => {
+                let ended = attempt::run(handler, &running, line.options.timeout, self.timing.grace).await;
+                drop(load);
+                match ended {
+                    attempt::End::Ended(attempt) => self.event(&running, attempt),
+                    attempt::End::Dropped(stop) => self.dropped(stop),
+                }
+            }
+            Err(event) => event,
+        };
         // A body that goes on is not handed over, and its record ends with it; but who asked it to stop waits for no body.
         if !matches!(end.event, Some(Event::Stopped { .. })) {
             running.bodies_ended().await;
@@ -63,29 +72,29 @@ impl Node {
         running.bodies_ended().await;
     }
 
-    /// Takes up a task: reads its request and makes its handler; where it is not to be started (any more), says what happened instead.
+    /// Reads a job's request and makes its handler; where it is not to be started (any more), says what happened instead.
     fn begin_attempt<'a>(
         &self,
-        line: &'a Arc<Line>,
-        task: &mut Option<Task>,
-        end: &mut End,
-    ) -> Option<(Arc<Running>, Option<(Handler, Load<'a>)>)> {
-        let Task { running, request, decoded } = task.take()?;
-        end.event = if running.stop() > Stop::Not {
-            Some(Event::Stopped { started: false })
-        } else if self.phase() > Phase::Open {
-            Some(Event::Drained)
-        } else {
-            let handler = decoded
-                .map_or_else(|| line.flow.decode(&request), Ok)
-                .map_err(|error| Attempt::failed(JobError::UNDECODABLE_REQUEST, error.to_string()))
-                .and_then(|decoded| self.handler(line, &running, decoded));
-            match handler {
-                Ok(handler) => return Some((running, Some((handler, Load::new(line, request.bytes.len()))))),
-                Err(attempt) => self.event(&running, attempt),
+        line: &'a Line,
+        running: &Arc<Running>,
+        request: Part,
+        decoded: Option<Decoded>,
+    ) -> Result<(Handler, Load<'a>), Option<Event>> {
+        let instead = match running.stop() {
+            Stop::Not if self.phase() == Phase::Open => {
+                return decoded
+                    .map_or_else(|| line.flow.decode(&request), Ok)
+                    .map_err(|error| Attempt::failed(JobError::UNDECODABLE_REQUEST, error.to_string()))
+                    .and_then(|decoded| self.handler(line, running, decoded))
+                    .map(|handler| (handler, Load::new(line, request.bytes.len())))
+                    .map_err(|attempt| self.event(running, attempt));
             }
+            Stop::Marked => Some(Event::Stopped { started: false }),
+            Stop::Lost => None,
+            Stop::Not | Stop::TimedOut | Stop::Drained => Some(Event::Drained),
         };
-        Some((running, None))
+        panics::discard(decoded);
+        Err(instead)
     }
 
     fn handler(&self, line: &Line, running: &Arc<Running>, request: Decoded) -> Result<Handler, Attempt> {

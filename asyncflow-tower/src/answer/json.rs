@@ -37,7 +37,9 @@ fn write_status<N: Names>(record: &Record) -> Vec<u8> {
     let (id, state, created) = (id_text(record.job.id), record.state.as_str(), rfc3339(record.created));
     let progress = record.progress.as_deref().map(progress);
     let progress = progress.as_deref().unwrap_or("null");
-    let (started, ended) = (record.started.map(rfc3339), record.ended.map(rfc3339));
+    // Most jobs start, and many end, within the second in which they were made.
+    let time = |stamp: Stamp| if stamp.as_secs() == record.created.as_secs() { created } else { rfc3339(stamp) };
+    let (started, ended) = (record.started.map(time), record.ended.map(time));
     let (started_at, started, started_end) = optional(N::STARTED_AT, &started);
     let (completed_at, completed, completed_end) = optional(N::COMPLETED_AT, &ended);
     let mut attempt = itoa::Buffer::new();

@@ -73,7 +73,7 @@ fn too_large(limit: usize) -> Refusal {
 
 impl Receive {
     /// Reads on, no further than the limit.
-    pub(crate) fn poll<B>(&mut self, cx: &mut Context<'_>, mut body: Pin<&mut B>) -> Poll<Result<(), Answer>>
+    pub(super) fn poll<B>(&mut self, cx: &mut Context<'_>, mut body: Pin<&mut B>) -> Poll<Result<(), Answer>>
     where
         B: Body,
         B::Error: Into<BoxError>,
@@ -119,7 +119,7 @@ impl Receive {
     }
 
     /// Submits what was received.
-    pub(crate) fn submit(self) -> Running {
+    pub(super) fn submit(self) -> Running {
         Box::pin(async move {
             let Self { call, media, key, body, room, .. } = self;
             let answer = match request(&call, media, body.finish()) {

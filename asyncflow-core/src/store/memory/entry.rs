@@ -82,7 +82,7 @@ impl Shard {
 
     /// Adds a job that its queue has let in.
     pub(super) fn insert(&mut self, mut entry: Entry, now: Stamp) {
-        self.wheel.put(&mut entry, now);
+        self.wheel.put_new(&mut entry, now);
         self.jobs.insert(entry.record.job.id.as_u128(), Box::new(entry));
     }
 
@@ -109,8 +109,10 @@ impl Shard {
         Some(entry.record)
     }
 
-    /// Adds to `due` at most `limit` records that are due.
-    pub(super) fn due(&mut self, now: Stamp, limit: usize, due: &mut Vec<Record>) {
-        self.wheel.due(&mut self.jobs, now, limit, |entry| due.push(entry.record.clone()));
+    /// Adds to `due` at most `limit` jobs that are due; says whether there may be more.
+    pub(super) fn due(&mut self, now: Stamp, limit: usize, due: &mut Vec<(Stamp, JobId)>) -> bool {
+        let before = due.len();
+        self.wheel.due(&mut self.jobs, now, limit, |entry| due.push((entry.record.due, entry.record.job.id)));
+        due.len() - before >= limit
     }
 }

@@ -106,25 +106,36 @@ impl Store for MemoryStore {
         let now = self.inner.clock.now();
         self.inner.keys.expire(now);
         let mut due = Vec::new();
-        for shard in &self.inner.shards {
-            lock(shard).due(now, limit, &mut due);
+        // Ids are spread evenly: a few times its share of each shard is more than enough, or else they are not so even.
+        for most in [limit.min(limit / SHARDS * 4 + 16), limit] {
+            due.clear();
+            let mut more = false;
+            for shard in &self.inner.shards {
+                more |= lock(shard).due(now, most, &mut due);
+            }
+            if !more || due.len() >= limit {
+                break;
+            }
         }
-        due.sort_by_key(|record| (record.due, record.job.id));
+        due.sort_unstable();
+        due.dedup();
         due.truncate(limit);
-        Ok(due)
+        let record = |(_, id): &(Stamp, JobId)| self.inner.shard(*id).any(*id).map(|entry| entry.record.clone());
+        Ok(due.iter().filter_map(record).collect())
     }
 
     /// Looks at every job: its cost grows with them.
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {
-        let mut records = Vec::new();
+        let mut ids = Vec::new();
         for shard in &self.inner.shards {
-            records.extend(lock(shard).records().filter(|record| query.admits(record)).cloned());
+            ids.extend(lock(shard).records().filter(|record| query.admits(record)).map(|record| record.job.id));
         }
-        records.sort_by_key(|record| record.job.id);
-        let more = records.len() > query.limit;
-        records.truncate(query.limit);
-        let next = records.last().map(|record| record.job.id).filter(|_| more);
-        Ok(Page { records, next })
+        ids.sort_unstable();
+        let more = ids.len() > query.limit;
+        ids.truncate(query.limit);
+        let record = |id: &JobId| self.inner.shard(*id).any(*id).map(|entry| entry.record.clone());
+        let records = ids.iter().filter_map(record).filter(|record| query.admits(record)).collect();
+        Ok(Page { records, next: ids.pop().filter(|_| more) })
     }
 
     async fn counts(&self, flow: &str) -> Result<Counts, StoreError> {
@@ -241,6 +252,8 @@ impl Inner {
             }
         }
         match &claim.pick {
+            // A job of this id may be of another flow: then it is not meant.
+            Pick::Job(job) if self.shard(job.id).get(job).is_none() => Vec::new(),
             Pick::Job(job) => self.take_ready(job.id, usize::MAX, &claim.patch, claim.token, now).into_iter().collect(),
             Pick::Next { versions, jobs, bytes, .. } => {
                 let mut claimed = Vec::with_capacity((*jobs).min(8));

@@ -22,9 +22,17 @@ pub(super) struct Wheel {
 }
 
 impl Wheel {
+    /// Makes sure that a new job is looked at when it is due.
+    pub(super) fn put_new(&mut self, entry: &mut Entry, now: Stamp) {
+        self.put_within(NEW_HORIZON, entry, now);
+    }
+
     /// Makes sure that the job is looked at when it is due.
     pub(super) fn put(&mut self, entry: &mut Entry, now: Stamp) {
-        let horizon = if entry.bucket == u64::MAX && entry.record.version == 1 { NEW_HORIZON } else { HORIZON };
+        self.put_within(HORIZON, entry, now);
+    }
+
+    fn put_within(&mut self, horizon: u64, entry: &mut Entry, now: Stamp) {
         let at = bucket(entry.record.due).min(bucket(now) + horizon);
         if at < entry.bucket {
             entry.bucket = at;
@@ -32,26 +40,34 @@ impl Wheel {
         }
     }
 
-    /// Calls `found` with jobs that are due, at most `limit`; they stay where they are until they change.
+    /// Calls `found` with jobs that are due, at most `limit`; they stay where they are until they change. Its cost is that of what it
+    /// finds, and of what it moves: never that of all that is due.
     pub(super) fn due(&mut self, jobs: &mut ById<Box<Entry>>, now: Stamp, limit: usize, mut found: impl FnMut(&Entry)) {
         let (mut left, mut later) = (limit, Vec::new());
         let current = bucket(now);
         let mut next = self.buckets.first_key_value().map(|(at, _)| *at);
         while let Some(at) = next.filter(|at| *at <= current && left > 0) {
             let Some(ids) = self.buckets.get_mut(&at) else { break };
-            ids.retain(|id| {
-                let Some(entry) = jobs.get(id).filter(|entry| entry.bucket == at) else { return false };
-                if entry.record.due <= now {
-                    if left > 0 {
-                        left -= 1;
+            let mut index = 0;
+            while let Some(id) = ids.get(index).copied().filter(|_| left > 0) {
+                match jobs.get_mut(&id).filter(|entry| entry.bucket == at) {
+                    Some(entry) if entry.record.due <= now => {
                         found(entry);
+                        left -= 1;
+                        index += 1;
                     }
-                    return true;
+                    Some(entry) if bucket(entry.record.due) == at => index += 1,
+                    Some(entry) => {
+                        // Left behind here once before, it may stand here twice: from now on it doesn't.
+                        entry.bucket = u64::MAX;
+                        later.push(id);
+                        ids.swap_remove(index);
+                    }
+                    None => {
+                        ids.swap_remove(index);
+                    }
                 }
-                let moved = bucket(entry.record.due) > at;
-                later.extend(moved.then_some(*id));
-                !moved
-            });
+            }
             if ids.is_empty() {
                 self.buckets.remove(&at);
             }
@@ -59,7 +75,6 @@ impl Wheel {
         }
         for id in later {
             if let Some(entry) = jobs.get_mut(&id) {
-                entry.bucket = u64::MAX;
                 self.put(entry, now);
             }
         }

@@ -1,0 +1,5 @@
+use asyncflow_core::{FlowEngine, JobContext};
+
+fn main() {
+    let _ = FlowEngine::builder().flow("f", |n: u32, _: JobContext| n + 1);
+}
