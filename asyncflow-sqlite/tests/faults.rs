@@ -1,4 +1,5 @@
 //! A file that goes wrong while it is used: a clear error, and nothing that was accepted is lost.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::{path::Path, sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
 //! What is found when a file is opened, and what becomes of it.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::{path::Path, sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
 //! Processes that share a file, and such as are killed while they write to it. Each is this very test, started again as another process.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::{
     collections::{HashMap, HashSet},
