@@ -24,12 +24,6 @@ pub(crate) struct File {
     pub(crate) _presence: Presence,
 }
 
-impl File {
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("File").field("path", &self.path).finish_non_exhaustive()

@@ -39,7 +39,7 @@ impl SqliteStore {
 
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SqliteStore").field(&self.file.inner().path()).finish()
+        f.debug_tuple("SqliteStore").field(&self.file.inner().path).finish()
     }
 }
 

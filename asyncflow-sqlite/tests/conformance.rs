@@ -1,4 +1,5 @@
 //! The store in a file keeps what every store promises.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::sync::Arc;
 

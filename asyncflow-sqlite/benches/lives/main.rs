@@ -2,6 +2,7 @@
 //! and whoever else works with it disturbs both alike, since they take turns of a fraction of a second.
 //!
 //! `cargo bench -p asyncflow-sqlite [-- ROUNDS]`
+#![allow(clippy::unwrap_used, reason = "a benchmark may fail")]
 
 mod by_hand;
 mod by_store;
@@ -21,6 +22,9 @@ const PREPARED: usize = 2000;
 /// Callers that go at once, where they do.
 const MANY: usize = 64;
 
+/// Takes one turn.
+type Measurement = Box<dyn FnMut() -> Rate>;
+
 /// Jobs a second, and the processor time of each in microseconds.
 #[derive(Clone, Copy)]
 struct Rate {
@@ -32,7 +36,7 @@ fn main() {
     let rounds = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(25);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let _guard = runtime.enter();
-    let mut measurements: Vec<(&str, Box<dyn FnMut() -> Rate>)> = vec![
+    let mut measurements: Vec<(&str, Measurement)> = vec![
         ("by hand, one caller, submit", Box::new(by_hand::submit())),
         ("store, one caller, submit", Box::new(by_store::submit(1))),
         ("by hand, one caller, claim", Box::new(by_hand::claim())),

@@ -1,4 +1,4 @@
-//! A store under test, and plain ways to ask it.
+//! A store under test, and plain ways to ask it; what goes wrong panics.
 
 use std::{
     sync::{
@@ -31,35 +31,32 @@ pub struct Subject {
     pub store: Arc<dyn Store>,
     /// Its clock.
     pub clock: Arc<ManualClock>,
-    made: Arc<AtomicU64>,
 }
 
 impl Subject {
     /// A store without jobs on a clock that shows [`START`].
     pub fn new(store: Arc<dyn Store>, clock: Arc<ManualClock>) -> Self {
-        Self { store, clock, made: Arc::default() }
+        Self { store, clock }
     }
 
-    pub(super) fn now(&self) -> Stamp {
+    /// What the clock shows.
+    pub fn now(&self) -> Stamp {
         self.clock.now()
     }
 
-    fn next(&self) -> u64 {
-        self.made.fetch_add(1, Ordering::SeqCst) + 1
-    }
-
     /// An id of version 7, later than those before it.
-    pub(super) fn id(&self) -> JobId {
+    pub fn id(&self) -> JobId {
         let millis = self.now().as_micros().unsigned_abs() / 1000;
-        JobId::from_u128(u128::from(millis) << 80 | 0x7000 << 64 | 0x8 << 60 | u128::from(self.next()))
+        JobId::from_u128(u128::from(millis) << 80 | 0x7000 << 64 | 0x8 << 60 | u128::from(unique()))
     }
 
-    pub(super) fn token(&self) -> Token {
-        Token::from_u128(u128::from(self.next().wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64 | 1)
+    /// A token that no other call returns.
+    pub fn token(&self) -> Token {
+        Token::from_u128(u128::from(unique().wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64 | 1)
     }
 
     /// A job of [`FLOW`] to be run at once, with room for any number.
-    pub(super) fn job(&self) -> Insert {
+    pub fn job(&self) -> Insert {
         Insert {
             job: key(FLOW, self.id()),
             flow_version: 0,
@@ -71,7 +68,8 @@ impl Subject {
         }
     }
 
-    pub(super) async fn write(&self, batch: Batch) -> Answers {
+    /// Writes a batch, and checks that each entry has its answer.
+    pub async fn write(&self, batch: Batch) -> Answers {
         let answers = self.store.write(&batch).await.expect("the store writes");
         assert_eq!(answers.inserts.len(), batch.inserts.len(), "one answer an insert");
         assert_eq!(answers.changes.len(), batch.changes.len(), "one answer a change");
@@ -79,46 +77,51 @@ impl Subject {
         answers
     }
 
-    pub(super) async fn insert(&self, insert: &Insert) -> Inserted {
+    /// Inserts one job.
+    pub async fn insert(&self, insert: &Insert) -> Inserted {
         self.write(Batch { inserts: vec![insert.clone()], ..Batch::default() }).await.inserts.remove(0)
     }
 
     /// Inserts a job that is new, and returns its record.
-    pub(super) async fn add(&self, insert: Insert) -> Record {
+    pub async fn add(&self, insert: Insert) -> Record {
         assert_eq!(self.insert(&insert).await, Inserted::Created { created: self.now() });
         insert.record(self.now())
     }
 
-    pub(super) async fn get(&self, job: &JobKey) -> Option<Record> {
+    /// Reads one record.
+    pub async fn get(&self, job: &JobKey) -> Option<Record> {
         self.store.get(std::slice::from_ref(job)).await.expect("the store reads").pop().expect("one answer a job")
     }
 
-    pub(super) async fn part(&self, job: &JobKey, name: PartName) -> Option<Part> {
+    /// Reads one part.
+    pub async fn part(&self, job: &JobKey, name: PartName) -> Option<Part> {
         self.store.part(job, name).await.expect("the store reads")
     }
 
     /// The request and the outcome of a job.
-    pub(super) async fn parts(&self, job: &JobKey) -> (Option<Part>, Option<Part>) {
+    pub async fn parts(&self, job: &JobKey) -> (Option<Part>, Option<Part>) {
         (self.part(job, PartName::Request).await, self.part(job, PartName::Outcome).await)
     }
 
-    pub(super) async fn due(&self, limit: usize) -> Vec<JobId> {
+    /// What is due, at most so many.
+    pub async fn due(&self, limit: usize) -> Vec<JobId> {
         let due = self.store.due(limit).await.expect("the store reads");
         due.into_iter().map(|record| record.job.id).collect()
     }
 
     /// Jobs of [`FLOW`] in each state.
-    pub(super) async fn states(&self) -> [u64; 6] {
+    pub async fn states(&self) -> [u64; 6] {
         self.store.counts(FLOW).await.expect("the store counts").states
     }
 
-    pub(super) async fn ask(&self, job: &JobKey, guard: Guard, patch: Patch) -> Changed {
+    /// Asks for one change.
+    pub async fn ask(&self, job: &JobKey, guard: Guard, patch: Patch) -> Changed {
         let change = Change { job: job.clone(), guard, patch };
         self.write(Batch { changes: vec![change], ..Batch::default() }).await.changes.remove(0)
     }
 
     /// Changes a record that is as the caller knows it, and checks that it became what the patch makes of it.
-    pub(super) async fn change(&self, record: &Record, patch: Patch) -> Record {
+    pub async fn change(&self, record: &Record, patch: Patch) -> Record {
         let mut expected = record.clone();
         patch.apply(&mut expected, None, self.now());
         let changed = self.ask(&record.job, Guard::Version(record.version), patch).await;
@@ -128,7 +131,7 @@ impl Subject {
     }
 
     /// What the rules make of an event, written.
-    pub(super) async fn event(&self, record: &Record, event: Event) -> Record {
+    pub async fn event(&self, record: &Record, event: Event) -> Record {
         let (guard, patch) = state::decide(record, event).expect("the event fits");
         match self.ask(&record.job, guard, patch).await {
             Changed::Applied(record) => record,
@@ -137,7 +140,7 @@ impl Subject {
     }
 
     /// Checks that a change is refused with the record as the caller knows it, and writes nothing.
-    pub(super) async fn refused(&self, record: &Record, guard: Guard) {
+    pub async fn refused(&self, record: &Record, guard: Guard) {
         let before = (self.parts(&record.job).await, self.states().await);
         let patch = Patch {
             to: Some(State::Failed),
@@ -155,24 +158,25 @@ impl Subject {
         assert_eq!((self.parts(&record.job).await, self.states().await), before, "a refused change wrote something");
     }
 
-    pub(super) async fn claim(&self, pick: Pick, token: Token) -> Vec<Claimed> {
+    /// Claims under a token, for [`LEASE`].
+    pub async fn claim(&self, pick: Pick, token: Token) -> Vec<Claimed> {
         self.write(Batch { claims: vec![claim(pick, token)], ..Batch::default() }).await.claims.remove(0)
     }
 
     /// Claims ready jobs of [`FLOW`] under a new token.
-    pub(super) async fn take(&self, jobs: usize) -> Vec<Record> {
+    pub async fn take(&self, jobs: usize) -> Vec<Record> {
         self.claim(next(jobs), self.token()).await.into_iter().map(|claimed| claimed.record).collect()
     }
 
     /// A job of [`FLOW`] that is held.
-    pub(super) async fn running(&self) -> Record {
+    pub async fn running(&self) -> Record {
         let record = self.add(self.job()).await;
         let claimed = self.claim(Pick::Job(record.job), self.token()).await;
         claimed.into_iter().next().expect("the job is claimed").record
     }
 
     /// Runs `what` so often at once, and returns what it returned.
-    pub(super) async fn at_once<T, F>(&self, times: usize, what: impl Fn(Self) -> F) -> Vec<T>
+    pub async fn at_once<T, F>(&self, times: usize, what: impl Fn(Self) -> F) -> Vec<T>
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
@@ -184,6 +188,12 @@ impl Subject {
         }
         all
     }
+}
+
+/// A number that no other call returns, nor one in another process that tests the same store; later ones are higher.
+fn unique() -> u64 {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    u64::from(std::process::id()) << 36 | MADE.fetch_add(1, Ordering::SeqCst)
 }
 
 pub(super) fn key(flow: &str, id: JobId) -> JobKey {
