@@ -49,7 +49,7 @@ impl Node {
     }
 
     /// Runs one claimed job to the end of its attempt, and leaves in its place what was claimed with the last write.
-    async fn run(&self, line: &Arc<Line>, task: &mut Option<Task>) {
+    pub(super) async fn run(&self, line: &Arc<Line>, task: &mut Option<Task>) {
         let Some(Task { running, request, decoded }) = task.take() else { return };
         // Before the look at whether to start it: a drain's end from then on is told to it.
         let _member = self.crew.enter(running.clone());
