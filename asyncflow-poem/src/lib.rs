@@ -6,7 +6,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use asyncflow_poem::{FlowService, core::{FlowEngine, JobContext, MemoryStore}};
-//! use poem::{Body, Endpoint, Request, Route, http::{Method, StatusCode}};
+//! use poem::{Endpoint, Request, Route, http::{Method, StatusCode}};
 //!
 //! let engine = FlowEngine::builder()
 //!     .store(MemoryStore::new())
@@ -50,6 +50,7 @@ impl Endpoint for FlowEndpoint {
         let body = Body::from(body.map_err(std::io::Error::other).boxed());
         let mut response = Response::builder().status(head.status).body(body);
         *response.headers_mut() = head.headers;
+        *response.extensions_mut() = head.extensions;
         Ok(response)
     }
 }

@@ -64,10 +64,9 @@ async fn answer<D: Buf + 'static>(
     let Ok(answer) = tower_service::Service::call(&mut service, request).await;
     let (head, body) = answer.into_parts();
     // From bytes warp knows the length of a body, from a stream it does not.
-    let mut response = match body.into_bytes() {
-        Ok(bytes) => Response::new(bytes.into()),
-        Err(stream) => warp::reply::stream(BodyDataStream::new(stream)).into_response(),
+    let body = match body.into_bytes() {
+        Ok(bytes) => bytes.into(),
+        Err(stream) => warp::reply::stream(BodyDataStream::new(stream)).into_response().into_body(),
     };
-    (*response.status_mut(), *response.headers_mut()) = (head.status, head.headers);
-    Ok(response)
+    Ok(Response::from_parts(head, body))
 }

@@ -11,7 +11,7 @@ use super::{
     node::{Line, Node},
 };
 use crate::{
-    job::{JobId, JobKey, Mark, Record},
+    job::{JobId, JobKey, Mark, Record, Stamp},
     policy::FlowOptions,
     state::{self, Event, Refusal},
     store::{Batch, Change, Changed, Part, PartName, StoreError},
@@ -111,6 +111,11 @@ impl FlowRef {
             .any(|taken| *taken == "*/*" || *taken == essence || (json && *taken == "application/json"))
     }
 
+    /// The time now, by the engine's clock.
+    pub fn now(&self) -> Stamp {
+        self.node().clock.now()
+    }
+
     /// Room to receive so many bytes, given back when it is dropped; `None` where the node works on as many as it may.
     pub fn receive(&self, bytes: usize) -> Option<Receiving> {
         let before = self.line.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -128,8 +133,9 @@ impl FlowRef {
         if let Scope::Owner(owner) = &self.scope {
             options.owner.clone_from(owner);
         }
-        let decoded = self.line.flow.decode(&request).map_err(SubmitError::Decode)?;
-        self.node().submit(&self.line, request, Some(decoded), options).await
+        let decoded = self.line.flow.decode(&request)?;
+        let submit = self.node().submit(&self.line, request, Some(decoded), options)?;
+        self.node().uninterrupted(submit).await.unwrap_or(Err(SubmitError::ShuttingDown))
     }
 
     /// The record; `None` where there is no such job, or none any more.

@@ -80,7 +80,8 @@ impl<Request: IntoPayload, Response: 'static> FlowHandle<Request, Response> {
         options: SubmitOptions,
     ) -> Result<JobHandle<Response>, SubmitError> {
         let part = encode(request)?;
-        let submitted = self.flow.node().submit(self.flow.line(), part, None, options).await?;
+        let submit = self.flow.node().submit(self.flow.line(), part, None, options)?;
+        let submitted = self.flow.node().uninterrupted(submit).await.unwrap_or(Err(SubmitError::ShuttingDown))?;
         Ok(self.handle(submitted))
     }
 
@@ -97,7 +98,8 @@ impl<Request: IntoPayload, Response: 'static> FlowHandle<Request, Response> {
         let (node, line) = (self.flow.node(), self.flow.line());
         let insert = |request| node.insert(line, encode(request)?, &SubmitOptions::new());
         let inserts = requests.into_iter().map(insert).collect::<Result<_, _>>()?;
-        let submitted = node.submit_many(line, inserts).await?;
+        let submitted =
+            node.uninterrupted(node.submit_many(line, inserts)).await.unwrap_or(Err(SubmitError::ShuttingDown))?;
         Ok(submitted.into_iter().map(|submitted| submitted.map(|submitted| self.handle(submitted))).collect())
     }
 

@@ -94,6 +94,9 @@ impl Default for Timing {
     }
 }
 
+/// What is run to its end even if whoever asked for it goes away.
+pub(crate) type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// One flow on this node.
 pub(crate) struct Line {
     pub(crate) name: Arc<str>,
@@ -233,22 +236,15 @@ impl Node {
     }
 
     /// Runs a future to its end even if whoever waits for it goes away. `None`: the runtime is shutting down.
-    pub(crate) async fn uninterrupted<T: Send + 'static>(
-        &self,
-        future: impl Future<Output = T> + Send + 'static,
-    ) -> Option<T> {
-        match self.begun(future).await {
+    pub(crate) async fn uninterrupted<T: Send + 'static>(&self, work: Work<T>) -> Option<T> {
+        match self.begun(work).await {
             Ok(value) => Some(value),
             Err(task) => task.await.ok(),
         }
     }
 
-    /// Begins a future here; a task goes on with it where it does not end at once.
-    pub(crate) async fn begun<T: Send + 'static>(
-        &self,
-        future: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, JoinHandle<T>> {
-        let mut future = Box::pin(future);
+    /// Begins work here; a task goes on with it where it does not end at once.
+    pub(crate) async fn begun<T: Send + 'static>(&self, mut future: Work<T>) -> Result<T, JoinHandle<T>> {
         match poll_once(future.as_mut()).await {
             Poll::Ready(value) => Ok(value),
             Poll::Pending => Err(self.runtime.spawn(future)),
@@ -272,7 +268,7 @@ impl Node {
     }
 }
 
-async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
     std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 

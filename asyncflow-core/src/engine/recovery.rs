@@ -98,7 +98,7 @@ impl Node {
     async fn fill_idle(self: &Arc<Self>) {
         for line in self.flows.iter().filter(|line| self.works(line) && line.slots.free() > 0) {
             let (node, line) = (self.clone(), line.clone());
-            drop(self.begun(async move { node.fill(&line).await }).await);
+            drop(self.begun(Box::pin(async move { node.fill(&line).await })).await);
         }
     }
 }

@@ -11,13 +11,14 @@ use tokio::time::Instant;
 
 use super::{
     flow_ref::Receiving,
-    node::{Line, Node, Phase},
+    node::{Line, Node, Phase, Work},
 };
 use crate::{
     flow::{DecodeError, Decoded},
     job::{JobId, JobKey, Stamp, State},
     state,
     store::{Answers, Batch, Idempotency, Insert, Inserted, Part, Room, StoreError},
+    trace,
     worker::{Pause, Slot},
 };
 
@@ -144,9 +145,9 @@ pub enum SubmitError {
     Decode(DecodeError),
     /// The request cannot be written.
     Encode(Arc<str>),
-    /// The request has more bytes than its flow allows.
+    /// The request has more bytes than its flow or its type allows.
     TooLarge {
-        /// The most that it allows, in bytes.
+        /// The most that is allowed, in bytes.
         limit: usize,
     },
     /// A priority that is not within −10 to 10.
@@ -168,7 +169,7 @@ impl fmt::Display for SubmitError {
         match self {
             Self::Decode(error) => error.fmt(f),
             Self::Encode(error) => write!(f, "the request cannot be written: {error}"),
-            Self::TooLarge { limit } => write!(f, "the request has more than the {limit} bytes that its flow allows"),
+            Self::TooLarge { limit } => write!(f, "the request has more than the {limit} bytes that are allowed"),
             Self::Priority(priority) => write!(f, "the priority {priority} is not within -10 to 10"),
             Self::KeyReused => f.write_str("the idempotency key was used for another request: use a new one"),
             Self::OverQuota => f.write_str("too many jobs of this owner wait: try again when some have ended"),
@@ -189,6 +190,15 @@ impl std::error::Error for SubmitError {
     }
 }
 
+impl From<DecodeError> for SubmitError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::TooLarge { limit } => Self::TooLarge { limit },
+            error => Self::Decode(error),
+        }
+    }
+}
+
 impl From<StoreError> for SubmitError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
@@ -196,28 +206,29 @@ impl From<StoreError> for SubmitError {
 }
 
 impl Node {
-    /// Inserts a job, and starts it in the same round trip if a slot is free. `decoded`: the request, where it was read already.
-    pub(super) async fn submit(
+    /// Decides how a job comes in. The future inserts it, and starts it in the same round trip if a slot is free; it is to be run
+    /// [uninterrupted](Self::uninterrupted), since whoever submits may go away, and what was claimed on the way is run all the same.
+    /// `decoded`: the request, where it was read already.
+    pub(super) fn submit(
         self: &Arc<Self>,
         line: &Arc<Line>,
         request: Part,
         decoded: Option<Decoded>,
         options: SubmitOptions,
-    ) -> Result<Submitted, SubmitError> {
+    ) -> Result<Work<Result<Submitted, SubmitError>>, SubmitError> {
         let insert = self.insert(line, request, &options)?;
         let job = insert.job.clone();
         let delay = (insert.facts.state == State::Scheduled).then_some(insert.facts.due);
         // A job that is to run later needs no slot now.
-        let slot = if delay.is_none() && self.works(line) { self.slot(line) } else { None };
+        let mut slot = if delay.is_none() && self.works(line) { self.slot(line) } else { None };
         let claims = slot.iter().map(|_| self.claim(line, 1)).collect();
         let mut batch = Batch { inserts: vec![insert], claims, ..Batch::default() };
-        let (node, line) = (self.clone(), line.clone());
-        // Whoever submits may go away; what was claimed on the way is run all the same.
-        let submitted = self.uninterrupted(async move {
-            let _receiving = options.receiving;
-            let mut slot = slot;
+        let (node, line, receiving) = (self.clone(), line.clone(), options.receiving);
+        Ok(Box::pin(async move {
             let mut answers = node.insert_or_resolve(&mut batch, &mut slot).await?;
+            drop(receiving);
             let inserted = submitted(job.id, answers.inserts.pop());
+            trace::debug!(job = %job.id, flow = %line.name, accepted = inserted.is_ok(), "a job is submitted");
             let claimed = answers.claims.pop().and_then(|mut claimed| claimed.pop());
             let started = claimed.as_ref().is_some_and(|claimed| claimed.record.job.id == job.id);
             if let (Some(slot), Some(claimed)) = (slot, claimed) {
@@ -229,25 +240,23 @@ impl Node {
                 None => node.bring(&line, std::slice::from_ref(&job)).await,
             }
             inserted
-        });
-        submitted.await.unwrap_or(Err(SubmitError::ShuttingDown))
+        }))
     }
 
-    /// The jobs' inserts in one batch; what is ready is brought to whoever has room.
-    pub(super) async fn submit_many(
+    /// The jobs' inserts in one batch; what is ready is brought to whoever has room. To be run uninterrupted, as a [submit](Self::submit).
+    pub(super) fn submit_many(
         self: &Arc<Self>,
         line: &Arc<Line>,
         inserts: Vec<Insert>,
-    ) -> Result<Vec<Result<Submitted, SubmitError>>, SubmitError> {
+    ) -> Work<Result<Vec<Result<Submitted, SubmitError>>, SubmitError>> {
         let asked: Vec<JobKey> = inserts.iter().map(|insert| insert.job.clone()).collect();
         let (node, line) = (self.clone(), line.clone());
-        let submitted = self.uninterrupted(async move {
+        Box::pin(async move {
             let mut batch = Batch { inserts, ..Batch::default() };
             let answers = node.insert_or_resolve(&mut batch, &mut None).await?;
             node.bring(&line, &asked).await;
             Ok(asked.iter().zip(answers.inserts).map(|(job, inserted)| submitted(job.id, Some(inserted))).collect())
-        });
-        submitted.await.unwrap_or(Err(SubmitError::ShuttingDown))
+        })
     }
 
     pub(super) fn insert(&self, line: &Line, request: Part, options: &SubmitOptions) -> Result<Insert, SubmitError> {
@@ -310,7 +319,8 @@ impl Node {
         match error {
             StoreError::Unavailable(_) => {
                 let soon = Instant::now() + patience / 2;
-                self.insert_again(batch, error, end.map_or(soon, |end| end.min(soon))).await
+                // Boxed, as all that is rare: what waits in a submit has its size.
+                Box::pin(self.insert_again(batch, error, end.map_or(soon, |end| end.min(soon)))).await
             }
             error => Err(error),
         }

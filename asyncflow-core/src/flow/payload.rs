@@ -92,6 +92,11 @@ pub enum DecodeError {
     },
     /// They are of a media type that isn't taken.
     UnsupportedType(ContentType),
+    /// They are more than the type takes, whatever its flow allows.
+    TooLarge {
+        /// The most that it takes, in bytes.
+        limit: usize,
+    },
 }
 
 impl DecodeError {
@@ -108,6 +113,7 @@ impl fmt::Display for DecodeError {
             Self::Mismatch { place, message } if place.is_empty() => f.write_str(message),
             Self::Mismatch { place, message } => write!(f, "{place}: {message}"),
             Self::UnsupportedType(content_type) => write!(f, "the media type {content_type} is not taken"),
+            Self::TooLarge { limit } => write!(f, "the request has more than the {limit} bytes that its type takes"),
         }
     }
 }

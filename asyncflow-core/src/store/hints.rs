@@ -81,6 +81,11 @@ impl Hints {
         HintStream { subscriber, hints: self.clone(), reading: AtomicUsize::new(0), idle: AtomicUsize::new(0) }
     }
 
+    /// Whether anybody listens: where news costs something to find, none need be looked for otherwise.
+    pub fn is_heard(&self) -> bool {
+        self.lock().iter().any(|subscriber| subscriber.strong_count() > 0)
+    }
+
     /// A flow has ready jobs.
     pub fn ready(&self, flow: &Arc<str>) {
         if self.idle.load(Ordering::SeqCst) > 0 {

@@ -129,11 +129,11 @@ impl Node {
         let (node, claim) = (self.clone(), self.claim(line, slots.len()));
         // Where bytes were short rather than jobs, each job that ends has to take up another.
         let bounded = line.bytes_free() < slots.len().saturating_mul(line.options.max_request);
-        let filled = async move {
+        let filled = Box::pin(async move {
             let claimed = node.resolve(claim).await;
             let bounded = bounded && !claimed.is_empty();
             (node.start_all(slots, claimed), bounded)
-        };
+        });
         let (more, bounded) = self.uninterrupted(filled).await.unwrap_or_default();
         if more || bounded {
             line.backlog.store(true, Ordering::SeqCst);

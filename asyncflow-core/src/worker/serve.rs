@@ -9,6 +9,7 @@ use crate::{
     job::JobError,
     state::{Event, Wish},
     store::{Claimed, Part},
+    trace,
 };
 
 /// A claimed job that waits for its slot's turn.
@@ -104,6 +105,8 @@ impl Node {
             .clone()
             .start(request, job.clone(), line.options.max_result)
             .ok_or_else(|| Attempt::failed(JobError::UNDECODABLE_REQUEST, "this node cannot run the flow"))?;
+        trace::debug!(job = %running.id, flow = %line.name, "an attempt starts");
+        let handler = trace::span(&running.record(), handler);
         let wrapped = || self.wraps.iter().fold(handler, |handler, wrap| wrap.wrap(job.clone(), handler));
         panics::guard(wrapped)
     }

@@ -40,6 +40,7 @@ pub(super) fn register(builder: EngineBuilder, stage: &Arc<Stage>) -> EngineBuil
         // They do what a case tells them.
         .flow_with("puppet", puppet(), options())
         .flow_with("stubborn", puppet().stubborn(), options())
+        .flow_with("tried-twice", puppet(), options().retry(Retry::fixed(2, Duration::ZERO)))
         .flow_with("single", puppet(), options().concurrency(1))
         .flow_with("hasty", puppet(), options().concurrency(1).expiry(Duration::from_millis(1)))
         .flow_with("full", puppet(), options().concurrency(1).max_waiting(1))

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::exchange::{Exchange, fail};
 use super::request::Request;
 use super::rules;
-use super::suite::{Mount, Server};
+use super::suite::Server;
 use super::wire::{Answer, Connection};
 use super::world::World;
 
@@ -48,9 +48,8 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// A mount over the first node of a new world.
-    pub(super) async fn new(mount: Arc<Mount>, recording: Recording) -> Self {
-        let world = World::new(mount);
+    /// A mount over the first node of a world.
+    pub(super) async fn new(world: Arc<World>, recording: Recording) -> Self {
         let engine = world.start(world.node()).await;
         let server = (world.mount.service)(FlowService::new(engine.clone())).await;
         Self { world, engine, server: Arc::new(server), recording: Some(recording) }
@@ -97,11 +96,11 @@ impl Probe {
 
     /// Sends a head and then the same piece of a body again and again, until there is an answer.
     pub(super) async fn flood(&self, request: Request, piece: Bytes) -> Exchange {
-        const MOST: u64 = 256 << 20;
+        const MOST: usize = 256 << 20;
         let mut connection = self.connect().await;
         let head = request.head(&self.server.prefix);
-        let most = usize::try_from(MOST).unwrap_or(usize::MAX) / piece.len();
-        let pieces = [head].into_iter().chain(std::iter::repeat_n(piece, most));
+        let times = MOST / piece.len();
+        let pieces = [head].into_iter().chain(std::iter::repeat_n(piece, times));
         let answer = connection.exchange(pieces, &request.method).await;
         let exchange = Exchange { answer: understood(&request, answer), request };
         rules::check(&exchange);
@@ -176,8 +175,8 @@ impl Probe {
 
     /// What must be there at once, though there were time to wait.
     pub(super) async fn soon<T>(&self, work: impl Future<Output = T>) -> T {
-        let soon = tokio::time::timeout(Duration::from_secs(10), work).await;
-        soon.unwrap_or_else(|_| fail("expected: an answer at once\ngot:      none for ten seconds"))
+        let soon = tokio::time::timeout(Duration::from_secs(20), work).await;
+        soon.unwrap_or_else(|_| fail("expected: an answer at once\ngot:      none for twenty seconds"))
     }
 
     async fn connect(&self) -> Connection {
@@ -204,9 +203,13 @@ impl Pending {
 
     /// There is no answer for so long. Too short a look can miss a fault, but never find one that is not there.
     pub(super) async fn stays_open(&mut self, time: Duration) {
-        if !self.connection.is_silent_for(time).await {
+        if !self.is_open_for(time).await {
             fail(&format!("expected: no answer yet to {} {}", self.request.method, self.request.target));
         }
+    }
+
+    pub(super) async fn is_open_for(&mut self, time: Duration) -> bool {
+        self.connection.is_silent_for(time).await
     }
 
     pub(super) async fn answer(mut self) -> Exchange {

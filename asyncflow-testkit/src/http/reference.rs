@@ -9,10 +9,12 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tower::{Layer, Service, service_fn};
 
 use super::suite::{Server, Suite};
+use super::transcript::Transcript;
 
 /// Serves a tower service by hyper alone, on a free port.
 ///
@@ -40,9 +42,11 @@ where
     }
 }
 
-/// The suite for bare hyper.
-pub(super) fn suite() -> Suite {
-    Suite::new(hyper).layered(|layer| hyper(layer.layer(service_fn(application))))
+/// What is said under bare hyper. The suite is run through it once a process.
+pub(super) async fn transcript() -> &'static Transcript {
+    static SAID: OnceCell<Transcript> = OnceCell::const_new();
+    let suite = || Suite::new(hyper).layered(|layer| hyper(layer.layer(service_fn(application))));
+    SAID.get_or_init(|| suite().run()).await
 }
 
 /// What is within the layer.

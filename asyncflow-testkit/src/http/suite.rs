@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use asyncflow_tower::{FlowLayer, FlowService};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::cases::{self, Case};
@@ -16,6 +17,10 @@ use super::exchange::Failure;
 use super::probe::{Probe, Recording};
 use super::reference;
 use super::transcript::Transcript;
+use super::world::World;
+
+/// Cases that are played at once: many enough that those that wait hold nobody up, few enough that each is soon over.
+const AT_ONCE: usize = 16;
 
 /// A server that runs until this is dropped.
 #[derive(Debug)]
@@ -94,21 +99,24 @@ impl Suite {
         self
     }
 
-    /// Runs all cases, side by side, and returns what was said.
+    /// Runs all cases, several at once, and returns what was said.
     ///
     /// # Panics
     /// With a list of the behaviours that do not hold, and what was expected and seen of each.
     pub async fn run(self) -> Transcript {
         let mount = Arc::new(self.mount);
+        let room = Arc::new(Semaphore::new(AT_ONCE));
         let mut running = JoinSet::new();
         for (number, case) in cases::all().into_iter().enumerate() {
-            let mount = mount.clone();
-            running.spawn(async move { (number, case.name, play(case, mount).await) });
+            let (mount, room) = (mount.clone(), room.clone());
+            running.spawn(async move {
+                let _room = room.acquire().await;
+                (number, case.name, play(case, mount).await)
+            });
         }
         let mut played = Vec::new();
         while let Some(ended) = running.join_next().await {
-            // Each catches the panics of its case.
-            played.extend(ended);
+            played.push(ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())));
         }
         played.sort_by_key(|(number, ..)| *number);
 
@@ -132,8 +140,8 @@ impl Suite {
     /// # Panics
     /// As [`run`](Self::run), and with the cases in which something differs.
     pub async fn verify(self) {
-        let (here, there) = tokio::join!(self.run(), reference::suite().run());
-        let differences: Vec<_> = here.differences(&there).iter().map(|difference| indent(difference)).collect();
+        let (here, there) = tokio::join!(self.run(), reference::transcript());
+        let differences: Vec<_> = here.differences(there).iter().map(|difference| indent(difference)).collect();
         if !differences.is_empty() {
             panic!("here is said what bare hyper does not say, in:\n\n{}\n", differences.join("\n\n"));
         }
@@ -146,12 +154,11 @@ impl fmt::Debug for Suite {
     }
 }
 
-/// Plays one case against an engine of its own.
+/// Plays one case in a world of its own.
 async fn play(case: Case, mount: Arc<Mount>) -> Result<Recording, String> {
-    let recording = Recording::default();
-    let probe = Probe::new(mount, recording.clone()).await;
-    let world = probe.world.clone();
-    let outcome = tokio::spawn((case.run)(probe)).await;
+    let (world, recording) = (World::new(mount), Recording::default());
+    let probe = Probe::new(world.clone(), recording.clone());
+    let outcome = tokio::spawn(async { (case.run)(probe.await).await }).await;
     world.end().await;
     match outcome {
         Ok(()) => Ok(recording),

@@ -62,7 +62,7 @@ async fn in_code(t: Probe) {
     let job = t.attach(&started.id().to_string()).await;
     t.send(Request::get(job.path("status"))).await.is(200).says("/Status", "Processing");
     job.succeed(json!("in code"));
-    t.send(Request::get(job.path("result")).wait(20)).await.is(200).body_is(r#""in code""#);
+    t.send(Request::get(job.path("result")).wait(25)).await.is(200).body_is(r#""in code""#);
 
     let job = t.puppet("puppet").await;
     job.succeed(json!("over HTTP"));

@@ -79,7 +79,7 @@ async fn after_deletion(t: Probe) {
     t.send(Request::get(format!("/echo/{}/status", first.id()))).await.problem(404, "not-found");
     t.send(keyed("echo", "k", "2")).await.problem(422, "idempotency-key-reused");
     // A job that is gone is not waited for.
-    t.soon(t.send(keyed("echo", "k", "1").wait(20))).await.is(202).body_is(&first.body);
+    t.soon(t.send(keyed("echo", "k", "1").wait(25))).await.is(202).body_is(&first.body);
 }
 
 async fn refused(t: Probe) {
@@ -133,12 +133,12 @@ async fn at_once(t: Probe) {
 async fn waits(t: Probe) {
     let first = t.send(keyed("puppet", "k", "{}")).await;
     let job = t.attach(&first.id()).await;
-    let mut waiting = t.open(keyed("puppet", "k", "{}").wait(20)).await;
+    let mut waiting = t.open(keyed("puppet", "k", "{}").wait(25)).await;
     waiting.stays_open(std::time::Duration::from_millis(50)).await;
     job.succeed(json!("both"));
     let answer = waiting.answer().await;
     answer.is(200).body_is(r#""both""#).has("content-location", &format!("puppet/{}/result", first.id()));
-    t.soon(t.send(keyed("puppet", "k", "{}").wait(20))).await.is(200).body_is(r#""both""#);
+    t.soon(t.send(keyed("puppet", "k", "{}").wait(25))).await.is(200).body_is(r#""both""#);
 }
 
 async fn empty_body(t: Probe) {

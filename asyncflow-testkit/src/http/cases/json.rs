@@ -59,8 +59,8 @@ async fn not_utf8(t: Probe) {
     }
 }
 
-/// One that looks at the value, one that keeps the text, and one that has a type.
-const FLOWS: [&str; 3] = ["echo", "raw", "items"];
+/// One that looks at the value, one that keeps the text, one that has a type, and one that takes any bytes.
+const FLOWS: [&str; 4] = ["echo", "raw", "items", "any"];
 
 fn nested(depth: usize, open: &str, inner: &str, close: &str) -> String {
     format!("{}{inner}{}", open.repeat(depth), close.repeat(depth))

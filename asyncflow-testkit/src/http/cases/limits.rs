@@ -90,7 +90,7 @@ async fn too_many_waiting(t: Probe) {
     let running = t.puppet("full").await;
     let waiting = t.job("full").await;
     t.send(Request::post("/full").json("{}")).await.problem(503, "too-many-waiting").has("retry-after", "1");
-    t.send(Request::post("/full").wait(20).json("{}")).await.problem(503, "too-many-waiting");
+    t.send(Request::post("/full").wait(25).json("{}")).await.problem(503, "too-many-waiting");
     // Other flows are not concerned.
     t.send(Request::post("/echo").json("1")).await.is(202);
     running.succeed(().into());

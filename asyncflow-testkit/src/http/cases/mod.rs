@@ -31,6 +31,7 @@ mod waiting;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use asyncflow_tower::Refused;
 use http::HeaderValue;
@@ -114,14 +115,28 @@ fn owners(head: &Parts) -> impl Future<Output = Result<Option<Arc<str>>, Refused
     }
 }
 
+/// Takes the first of several requests to which there is an answer.
+async fn first_answered(pending: &mut Vec<Pending>) -> Pending {
+    loop {
+        for at in 0..pending.len() {
+            if !pending[at].is_open_for(Duration::from_millis(1)).await {
+                return pending.remove(at);
+            }
+        }
+    }
+}
+
 /// Whether a value is a time as the contract writes it.
 fn is_time(value: &serde_json::Value) -> bool {
     value.as_str().is_some_and(|text| masked(text) == "<time>")
 }
 
-/// The headers of an answer, but for the time of day.
+/// The headers of an answer, sorted, but for those that change with time alone.
 fn headers(exchange: &Exchange) -> Vec<&(String, String)> {
-    exchange.headers.iter().filter(|(name, _)| name != "date").collect()
+    let lasting = |header: &&(String, String)| header.0 != "date" && header.0 != "retry-after";
+    let mut headers: Vec<_> = exchange.headers.iter().filter(lasting).collect();
+    headers.sort();
+    headers
 }
 
 /// Whether two problems are the same, but for their instance.

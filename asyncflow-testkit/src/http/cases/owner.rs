@@ -1,5 +1,9 @@
 //! Whose a job is, where owners are named.
 
+use std::future::ready;
+
+use http::request::Parts;
+
 use super::{Cases, Probe, Request, owners};
 
 pub(super) fn cases(cases: &mut Cases) {
@@ -8,6 +12,7 @@ pub(super) fn cases(cases: &mut Cases) {
     cases.add("keys of different owners are different keys", keys);
     cases.add("an owner with too many waiting jobs is the problem over-quota, others go on", quota);
     cases.add("the owner hook is asked on every endpoint, but not for OPTIONS or what does not exist", where_asked);
+    cases.add("the owner hook sees a request's method, query and headers", what_is_seen);
     cases.add("without an owner hook the id is the right to the job", without_hook);
 }
 
@@ -71,6 +76,20 @@ async fn where_asked(t: Probe) {
     t.send(Request::new("PUT", "/echo")).await.problem(405, "method-not-allowed");
     t.send(Request::get("/nope")).await.problem(404, "not-found");
     t.send(Request::new("HEAD", format!("/echo/{}/status", super::UNKNOWN))).await.is(401);
+}
+
+async fn what_is_seen(t: Probe) {
+    let seen = |head: &Parts| {
+        let owner = format!("{} {:?} {:?}", head.method, head.uri.query(), head.headers.get("x-owner"));
+        ready(Ok(Some(owner.into())))
+    };
+    let t = t.serve(t.service().owner(seen)).await;
+    let id = t.send(by("anna", Request::post("/echo?a=1&b").json("1"))).await.is(202).id();
+    t.ended("echo", &id).await;
+    let owner = t.world.record("echo", &id).await.and_then(|record| record.owner);
+    if owner.as_deref() != Some(r#"POST Some("a=1&b") Some("anna")"#) {
+        super::fail(&format!("expected: an owner hook that sees what was sent\ngot:      {owner:?}"));
+    }
 }
 
 async fn without_hook(t: Probe) {

@@ -114,7 +114,7 @@ async fn none(t: Probe) {
 
 async fn elsewhere(t: Probe) {
     let job = t.puppet("puppet").await;
-    t.send(Request::get(job.path("error")).wait(20)).await.is(204);
-    t.send(Request::post(job.path("cancel")).wait(20)).await.is(202);
-    t.send(Request::delete(job.path("")).wait(20)).await.is(204);
+    t.send(Request::get(job.path("error")).wait(25)).await.is(204);
+    t.send(Request::post(job.path("cancel")).wait(25)).await.is(202);
+    t.send(Request::delete(job.path("")).wait(25)).await.is(204);
 }

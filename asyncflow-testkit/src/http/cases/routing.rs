@@ -155,4 +155,6 @@ async fn no_events(t: Probe) {
     let job = t.puppet("puppet").await;
     let request = Request::get(job.path("events")).with("accept", "text/event-stream");
     t.send(request).await.problem(404, "not-found");
+    t.send(Request::post(job.path("events"))).await.problem(404, "not-found");
+    t.send(Request::new("OPTIONS", job.path("events"))).await.problem(404, "not-found");
 }

@@ -8,6 +8,7 @@ use super::{Cases, Probe, Request};
 pub(super) fn cases(cases: &mut Cases) {
     cases.add("a status begins with id, status, time of creation and progress, in this order", members);
     cases.add("a status has no progress until the attempt's first report", no_progress_yet);
+    cases.add("the next attempt starts without the progress of the one before", next_attempt);
     cases.add("progress is shown as text and percentage", progress);
     cases.add("a percentage is null where none was given, and an integer where it is whole", percentages);
     cases.add("whatever else a job reports is the progress's data", extra);
@@ -37,6 +38,20 @@ async fn no_progress_yet(t: Probe) {
     t.send(Request::get(job.path("status"))).await.says("/progressData", ());
 }
 
+async fn next_attempt(t: Probe) {
+    let first = t.puppet("tried-twice").await;
+    first.report("Half", Some(50.0), None);
+    t.progressed(&first, "Half").await;
+    first.fail("once more");
+    let second = t.next("tried-twice").await;
+    let status = t.send(Request::get(second.path("status"))).await;
+    status.says("/RequestId", first.id()).says("/Status", "Processing").says("/Attempt", 2).says("/progressData", ());
+    second.succeed(json!("the second time"));
+    t.ended("tried-twice", second.id()).await;
+    t.send(Request::get(second.path("result"))).await.is(200).body_is(r#""the second time""#);
+    t.send(Request::get(second.path("error"))).await.is(204);
+}
+
 async fn progress(t: Probe) {
     let job = t.puppet("puppet").await;
     job.report("Generating Data", Some(90.0), None);
@@ -53,6 +68,10 @@ async fn percentages(t: Probe) {
         ("zero", Some(0.0), "0"),
         ("whole", Some(7.0), "7"),
         ("part", Some(12.5), "12.5"),
+        ("small", Some(0.001), "0.001"),
+        ("below", Some(-1.0), "-1"),
+        ("above", Some(150.0), "150"),
+        ("large", Some(1e9), "1000000000"),
         ("done", Some(100.0), "100"),
     ] {
         job.report(text, given, None);

@@ -43,7 +43,7 @@ async fn absolute(t: Probe) {
         let failed = t.send(Request::get(job.path("result"))).await;
         failed.has("link", &format!("<{trimmed}/puppet/{id}/error>; rel=\"error\""));
 
-        let waiting = t.open(Request::post("/puppet").wait(20).json("{}")).await;
+        let waiting = t.open(Request::post("/puppet").wait(25).json("{}")).await;
         let job = t.next("puppet").await;
         job.succeed(json!(1));
         let answer = waiting.answer().await;

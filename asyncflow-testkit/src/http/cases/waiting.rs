@@ -10,7 +10,7 @@ use super::{Cases, Probe, Request};
 /// A second at which nothing happens is long enough to see that a request really waits.
 const SECOND: Duration = Duration::from_secs(1);
 /// Far below what a test may take, far above what an answer at once needs.
-const LONG: u32 = 20;
+const LONG: u32 = 25;
 
 pub(super) fn cases(cases: &mut Cases) {
     cases.add("an enqueue that waits answers 200 with the result once the job has succeeded", enqueue_succeeds);
@@ -90,6 +90,7 @@ fn usual_202(answer: &super::Exchange, flow: &str, id: &str) {
 async fn result_comes(t: Probe) {
     let job = t.puppet("puppet").await;
     let mut waiting = t.open(Request::get(job.path("result")).wait(LONG)).await;
+    assert_silent(&mut waiting).await;
     job.report("Half", Some(50.0), None);
     assert_silent(&mut waiting).await;
     job.succeed(json!([1, 2]));
@@ -119,6 +120,7 @@ async fn result_at_once(t: Probe) {
 async fn status_without_tag(t: Probe) {
     let job = t.puppet("puppet").await;
     let mut waiting = t.open(Request::get(job.path("status")).wait(LONG)).await;
+    assert_silent(&mut waiting).await;
     job.report("Half", Some(50.0), None);
     t.progressed(&job, "Half").await;
     assert_silent(&mut waiting).await;
@@ -245,6 +247,5 @@ async fn many(t: Probe) {
 }
 
 async fn assert_silent(waiting: &mut super::Pending) {
-    // Too short a look would only miss a fault; it can never find one that is not there.
     waiting.stays_open(Duration::from_millis(50)).await;
 }

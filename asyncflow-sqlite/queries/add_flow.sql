@@ -1,0 +1,1 @@
+INSERT INTO flows (name, latest) VALUES (?1, ?2)

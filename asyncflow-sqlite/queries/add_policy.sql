@@ -1,0 +1,1 @@
+INSERT INTO policies (policy) VALUES (?1)

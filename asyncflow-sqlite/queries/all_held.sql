@@ -1,0 +1,1 @@
+SELECT * FROM jobs INDEXED BY held WHERE state = 2

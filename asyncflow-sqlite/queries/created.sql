@@ -1,0 +1,1 @@
+SELECT created FROM jobs WHERE flow = ?1 AND id = ?2

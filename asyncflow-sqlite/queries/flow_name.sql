@@ -1,0 +1,1 @@
+SELECT name FROM flows WHERE id = ?1

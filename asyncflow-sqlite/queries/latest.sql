@@ -1,0 +1,1 @@
+SELECT max(latest) FROM flows

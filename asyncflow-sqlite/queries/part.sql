@@ -1,0 +1,1 @@
+SELECT content_type, bytes FROM parts WHERE flow = ?1 AND id = ?2 AND name = ?3

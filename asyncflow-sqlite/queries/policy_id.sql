@@ -1,0 +1,1 @@
+SELECT id FROM policies WHERE policy = ?1

@@ -1,0 +1,1 @@
+DELETE FROM jobs WHERE flow = ?1 AND id = ?2

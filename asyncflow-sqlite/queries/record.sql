@@ -1,0 +1,1 @@
+SELECT * FROM jobs WHERE flow = ?1 AND id = ?2

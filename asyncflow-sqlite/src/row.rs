@@ -1,0 +1,109 @@
+//! A record as a row of `jobs`, and back.
+
+use std::sync::Arc;
+
+use asyncflow_core::{
+    JobId, JobKey, Mark, Record, Stamp, State, Tally, Token,
+    store::{ContentType, Part},
+};
+use bytes::Bytes;
+use rusqlite::{Connection, Row, types::Type};
+
+use crate::{
+    failure::{Failure, Result},
+    names::Names,
+};
+
+/// The form in which this version writes records, and the newest that it reads. A row of a newer form is left to whoever wrote it.
+pub(crate) const FORMAT: i64 = 1;
+
+/// Where the columns of a part stand beside those of a record.
+const PART: usize = 22;
+
+/// Reads the row of a job, which begins with the columns of `jobs` in their order.
+pub(crate) fn record(row: &Row<'_>, db: &Connection, names: &mut Names) -> Result<Record> {
+    let job = JobKey { flow: names.flow_name(db, row.get(0)?)?, id: JobId::from_u128(bits(row.get(1)?)) };
+    let unreadable = |what: String| Failure::Unreadable(format!("job {} of flow `{}` {what}", job.id, job.flow));
+    let format: i64 = row.get(2)?;
+    if format > FORMAT {
+        let newer = format!("is written in format {format}, and this version reads up to {FORMAT}: use a newer one");
+        return Err(unreadable(newer));
+    }
+    fields(row, db, names, &job).map_err(|failure| match failure {
+        // SQLite read the row, and what stands there is not what we write.
+        Failure::Sql(error) if error.sqlite_error_code().is_none() => unreadable(format!("is unreadable: {error}")),
+        Failure::Unreadable(why) => unreadable(format!("is unreadable: {why}")),
+        failure => failure,
+    })
+}
+
+fn fields(row: &Row<'_>, db: &Connection, names: &mut Names, job: &JobKey) -> Result<Record> {
+    let wrong = |column: &str| Failure::Unreadable(format!("there is no such {column}"));
+    let stamp = |column| row.get(column).map(Stamp::from_micros);
+    let perhaps = |column| row.get::<_, Option<i64>>(column).map(|stamp| stamp.map(Stamp::from_micros));
+    let progress = match row.get_ref(21)?.as_str_or_null().map_err(|_| wrong("progress"))? {
+        Some(json) => Some(Arc::new(serde_json::from_str(json).map_err(|_| wrong("progress"))?)),
+        None => None,
+    };
+    Ok(Record {
+        flow_version: row.get(3)?,
+        state: State::ALL.get(row.get::<_, usize>(4)?).copied().ok_or_else(|| wrong("state"))?,
+        version: row.get(5)?,
+        created: stamp(6)?,
+        started: perhaps(7)?,
+        ended: perhaps(8)?,
+        due: stamp(9)?,
+        rank: row.get(10)?,
+        priority: row.get(11)?,
+        token: row.get::<_, Option<[u8; 16]>>(12)?.map(|token| Token::from_u128(bits(token))),
+        mark: match row.get(13)? {
+            0 => Mark::None,
+            1 => Mark::Cancel,
+            2 => Mark::Forget,
+            _ => return Err(wrong("mark")),
+        },
+        tally: Tally {
+            attempts: row.get(14)?,
+            failures: row.get(15)?,
+            crashes: row.get(16)?,
+            crashes_in_all: row.get(17)?,
+            snoozes: row.get(18)?,
+        },
+        owner: row.get(19)?,
+        policy: names.policy(db, row.get(20)?)?,
+        progress,
+        job: job.clone(),
+    })
+}
+
+/// The same, or `None` for a row that this version cannot read: it must not block those behind it.
+pub(crate) fn readable(record: Result<Record>) -> Result<Option<Record>> {
+    match record {
+        Ok(record) => Ok(Some(record)),
+        Err(Failure::Unreadable(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The request that stands beside a record; an empty one where there is none.
+pub(crate) fn request(row: &Row<'_>) -> rusqlite::Result<Part> {
+    match row.get_ref(PART)?.data_type() {
+        Type::Null => Ok(Part::json(Bytes::new())),
+        _ => part(row, PART),
+    }
+}
+
+/// A part whose columns begin here.
+pub(crate) fn part(row: &Row<'_>, at: usize) -> rusqlite::Result<Part> {
+    let content_type = ContentType::from(row.get_ref(at)?.as_str()?);
+    Ok(Part { content_type, bytes: Bytes::copy_from_slice(row.get_ref(at + 1)?.as_blob()?) })
+}
+
+/// 128 bits as they are kept: in the order of the numbers.
+pub(crate) fn blob(bits: u128) -> [u8; 16] {
+    bits.to_be_bytes()
+}
+
+pub(crate) fn bits(blob: [u8; 16]) -> u128 {
+    u128::from_be_bytes(blob)
+}

@@ -1,0 +1,121 @@
+//! New jobs.
+
+use asyncflow_core::{
+    JobId, Record, Stamp, State,
+    store::{Idempotency, Insert, Inserted, Part, PartName},
+};
+use rusqlite::{OptionalExtension, ToSql, params};
+
+use super::Work;
+use crate::{
+    failure::{Failure, Result},
+    file::LARGEST_PART,
+    row::{FORMAT, bits, blob},
+};
+
+impl Work<'_> {
+    pub(super) fn insert(&mut self, insert: &Insert) -> Result<Inserted> {
+        let flow = self.names.add_flow(self.db, &insert.job.flow, self.now)?;
+        if let Some(created) = self.created(flow, insert.job.id)? {
+            return Ok(Inserted::Existing { id: insert.job.id, created });
+        }
+        if let Some(used) = self.used(flow, insert)? {
+            return Ok(used);
+        }
+        if let (Some(owner), Some(most)) = (&insert.owner, insert.room.waiting_per_owner)
+            && self.counting.owner_waiting(self.db, flow, owner)? >= most
+        {
+            return Ok(Inserted::OverQuota);
+        }
+        let states = self.counting.states(self.db, flow)?;
+        if states[State::Scheduled as usize] + states[State::Enqueued as usize] >= insert.room.waiting {
+            return Ok(Inserted::Full);
+        }
+        let record = insert.record(self.now);
+        self.add(flow, &record)?;
+        self.put_part(flow, record.job.id, PartName::Request, &insert.request)?;
+        if let Some(idempotency) = &insert.idempotency {
+            self.put_key(flow, insert, idempotency)?;
+        }
+        self.counting.moved(self.db, flow, record.owner.as_ref(), None, Some(record.state))?;
+        if record.state == State::Enqueued {
+            self.news.ready(&record.job.flow);
+        }
+        Ok(Inserted::Created { created: record.created })
+    }
+
+    fn created(&self, flow: i64, id: JobId) -> Result<Option<Stamp>> {
+        let mut created = self.db.prepare_cached(include_str!("../../queries/created.sql"))?;
+        let created = created.query_row((flow, blob(id.as_u128())), |row| row.get(0)).optional()?;
+        Ok(created.map(Stamp::from_micros))
+    }
+
+    /// What an insert's key was used for before.
+    fn used(&self, flow: i64, insert: &Insert) -> Result<Option<Inserted>> {
+        let Some(idempotency) = &insert.idempotency else { return Ok(None) };
+        let mut key = self.db.prepare_cached(include_str!("../../queries/key.sql"))?;
+        let used = key.query_row(params![flow, owner(insert), &*idempotency.key, self.now.as_micros()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        });
+        Ok(used.optional()?.map(|(id, created, fingerprint)| {
+            if bits(fingerprint) != idempotency.fingerprint {
+                return Inserted::OtherBody;
+            }
+            Inserted::Existing { id: JobId::from_u128(bits(id)), created: Stamp::from_micros(created) }
+        }))
+    }
+
+    fn add(&mut self, flow: i64, record: &Record) -> Result<()> {
+        let policy = self.names.add_policy(self.db, &record.policy)?;
+        let mut add = self.db.prepare_cached(include_str!("../../queries/insert.sql"))?;
+        add.execute(params![
+            flow,
+            blob(record.job.id.as_u128()),
+            FORMAT,
+            record.flow_version,
+            record.state as i64,
+            record.version,
+            record.created.as_micros(),
+            record.due.as_micros(),
+            record.rank,
+            record.priority,
+            record.owner.as_deref(),
+            policy,
+        ])?;
+        Ok(())
+    }
+
+    pub(super) fn put_part(&self, flow: i64, id: JobId, name: PartName, part: &Part) -> Result<()> {
+        let size = part.bytes.len();
+        if size > LARGEST_PART {
+            return Err(Failure::Rejected(format!("{size} bytes are more than a part may have ({LARGEST_PART})")));
+        }
+        let mut put = self.db.prepare_cached(include_str!("../../queries/put_part.sql"))?;
+        put.execute(params![flow, blob(id.as_u128()), name as i64, part.content_type.as_str(), &part.bytes[..]])?;
+        Ok(())
+    }
+
+    fn put_key(&self, flow: i64, insert: &Insert, idempotency: &Idempotency) -> Result<()> {
+        let now = self.now.as_micros();
+        let mut put = self.db.prepare_cached(include_str!("../../queries/put_key.sql"))?;
+        put.execute(params![
+            flow,
+            owner(insert),
+            &*idempotency.key,
+            blob(insert.job.id.as_u128()),
+            now,
+            blob(idempotency.fingerprint),
+            (self.now + idempotency.keep).as_micros(),
+        ])?;
+        self.db.prepare_cached(include_str!("../../queries/drop_ended_keys.sql"))?.execute([now])?;
+        Ok(())
+    }
+}
+
+/// Whose a key is: nobody's are apart from those of any name.
+fn owner(insert: &Insert) -> &dyn ToSql {
+    match &insert.owner {
+        Some(owner) => owner,
+        None => &0,
+    }
+}

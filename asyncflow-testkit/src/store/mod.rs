@@ -1,0 +1,95 @@
+//! What every store promises, one behaviour a function: for whoever writes a store.
+//!
+//! A store's own tests run all of it by one line, on a runtime of several threads, so that races are races, and whose time runs:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use asyncflow_core::MemoryStore;
+//!
+//! # #[tokio::main]
+//! # async fn main() {
+//! asyncflow_testkit::store::all(async |clock| Arc::new(MemoryStore::with_clock(clock)) as _).await;
+//! # }
+//! ```
+//!
+//! Each behaviour is given a fresh store, on a clock that it turns by hand. A single one is run by calling it:
+//! `claim::by_rank(&Subject::new(…))`.
+
+#![allow(clippy::expect_used, reason = "a behaviour that is broken panics, as tests do")]
+
+pub mod again;
+pub mod batch;
+pub mod claim;
+pub mod counts;
+pub mod due;
+pub mod guard;
+pub mod hint;
+pub mod insert;
+pub mod key;
+pub mod list;
+pub mod part;
+pub mod patch;
+pub mod read;
+pub mod room;
+mod subject;
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use asyncflow_core::{ManualClock, Store};
+
+pub use subject::{FLOW, LEASE, START, Subject};
+
+/// Longer than any behaviour takes on any machine: a store that hangs is named too.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+type Behaviour = fn(Subject) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+macro_rules! behaviours {
+    ($($group:ident: $($name:ident)*;)*) => {
+        &[$($((
+            concat!(stringify!($group), "::", stringify!($name)),
+            |subject| Box::pin(async move { $group::$name(&subject).await }),
+        )),*),*]
+    };
+}
+
+/// Every behaviour, by name.
+const BEHAVIOURS: &[(&str, Behaviour)] = behaviours! {
+    insert: as_given put_off any_bytes an_id_again twice_in_a_batch one_of_many_at_once apart_by_flow;
+    key: finds_its_job other_body apart_by_owner_and_flow outlives_its_job ends from_first_use not_used_by_a_refusal one_of_many_at_once;
+    room: no_more_than_may_wait waiting_is_scheduled_or_ready per_owner known_jobs_need_none exact_at_once exact_in_a_batch;
+    claim: as_claimed by_rank first_in_first_out by_priority ready_anew just_ready_ones by_id just_known_versions at_most_jobs at_most_bytes just_its_flow one_of_a_thousand apart_at_once;
+    again: the_same_jobs without_those_that_left nothing_left marks_are_seen by_id at_once;
+    guard: version version_past_a_heartbeat holder holder_knows_marks still_due missing one_of_many_at_once;
+    patch: every_field every_state extremes purge_not_too_young purge id_after_purge;
+    due: longest_past_first every_state at_most_limit moves_with_the_record changes_nothing;
+    part: kept result error dropped just_its_own;
+    counts: every_transition oldest unknown_flow exact_at_once;
+    list: page_by_page filtered without_forgotten;
+    batch: empty inserts_then_changes_then_claims apart several_claims many;
+    read: in_the_order_asked forgotten_too after_write check largest_part;
+    hint: ready ready_again changed claimed marked;
+};
+
+/// Checks every behaviour, each against a fresh store that `make` makes on the clock that it is given.
+///
+/// # Panics
+/// The store lacks some behaviours: they are named, after all have been tried.
+pub async fn all(make: impl AsyncFn(Arc<ManualClock>) -> Arc<dyn Store>) {
+    let mut broken = Vec::new();
+    for (name, behaviour) in BEHAVIOURS {
+        let clock = Arc::new(ManualClock::at(START));
+        let store = make(clock.clone()).await;
+        let checked = tokio::spawn(behaviour(Subject::new(store, clock)));
+        let abort = checked.abort_handle();
+        match tokio::time::timeout(PATIENCE, checked).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => broken.push(name.to_string()),
+            Err(_) => {
+                abort.abort();
+                broken.push(format!("{name} (hangs)"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{} of {} behaviours are broken: {}", broken.len(), BEHAVIOURS.len(), broken.join(", "));
+}

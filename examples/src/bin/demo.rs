@@ -1,2 +1,0 @@
-//! The demo server.
-fn main() {}

@@ -1,0 +1,90 @@
+//! On bare hyper.
+
+use std::{
+    convert::Infallible,
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use asyncflow_tower::{FlowBody, FlowFuture};
+use http::{Request, Response};
+use hyper::{body::Incoming, server::conn::http1, service};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpListener, sync::watch};
+use tower_service::Service;
+
+use super::{App, HEALTH};
+
+pub(super) async fn serve(
+    app: App,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let (close, closing) = watch::channel(());
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((connection, _)) = accepted else {
+            // Too many connections are open: some will end.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let _ = connection.set_nodelay(true);
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(connection), Endpoints(app.clone()));
+        let mut closing = closing.clone();
+        tokio::spawn(async move {
+            let mut connection = pin!(connection);
+            tokio::select! {
+                biased;
+                _ = connection.as_mut() => return,
+                _ = closing.changed() => connection.as_mut().graceful_shutdown(),
+            }
+            let _ = connection.await;
+        });
+    }
+    drop((listener, closing));
+    close.send_replace(());
+    close.closed().await;
+    Ok(())
+}
+
+/// The app as hyper's own kind of service.
+struct Endpoints(App);
+
+impl service::Service<Request<Incoming>> for Endpoints {
+    type Response = Response<FlowBody>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn call(&self, request: Request<Incoming>) -> Answer {
+        if request.uri().path() != HEALTH {
+            return Answer::Flows(self.0.service.clone().call(request));
+        }
+        let (app, method) = (self.0.clone(), request.method().clone());
+        Answer::Health(Box::pin(async move { app.health(method).await.map(|body| body.into_bytes().into()) }))
+    }
+}
+
+/// An answer on its way.
+#[expect(clippy::large_enum_variant, reason = "an allocation less for each request")]
+enum Answer {
+    Flows(FlowFuture<Incoming>),
+    Health(Pin<Box<dyn Future<Output = Response<FlowBody>> + Send>>),
+}
+
+impl Future for Answer {
+    type Output = Result<Response<FlowBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Flows(answer) => Pin::new(answer).poll(context),
+            Self::Health(answer) => answer.as_mut().poll(context).map(Ok),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Flags, and the environment variables that stand in for them.
+
+use std::{net::TcpListener, process::Output};
+
+use crate::process::{Demo, command, run};
+
+/// Each flag with a bad value, and what is said then.
+const BAD: [(&str, &str, &str); 12] = [
+    ("addr", "localhost", "IP address and a port"),
+    ("store", "postgres", "`memory` and `sqlite:PATH`"),
+    ("store", "sqlite:", "`memory` and `sqlite:PATH`"),
+    ("executor", "celery", "[possible values: tokio]"),
+    ("framework", "rocket", "[possible values: axum, hyper, warp, poem]"),
+    ("naming", "snake", "[possible values: default, camel]"),
+    ("role", "watch", "[possible values: serve, work, both]"),
+    ("prefix", "api", "such as /api"),
+    ("base-url", "/api", "such as https://example.com/api"),
+    ("concurrency", "0", "from 1 upwards"),
+    ("lease", "0.9", "from 1 to 86400"),
+    ("lease", "-1", "from 1 to 86400"),
+];
+
+fn refused(output: &Output, says: &[&str]) {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    for says in says {
+        assert!(error.contains(says), "{says:?} is not in: {error}");
+    }
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_bad_value_says_what_exists_and_where_it_stood() {
+    for (flag, value, says) in BAD {
+        let flag = format!("--{flag}");
+        refused(&run(&mut command(&[&flag, value])), &[&flag, value, says]);
+        let variable = format!("ASYNCFLOW_{}", flag[2..].to_uppercase().replace('-', "_"));
+        refused(&run(command(&[]).env(&variable, value)), &[&variable, value, says]);
+    }
+    refused(&run(&mut command(&["--stroe", "memory"])), &["--stroe"]);
+    refused(&run(command(&[]).env("RUST_LOG", "info,demo=loud")), &["RUST_LOG"]);
+}
+
+#[test]
+fn a_flag_beats_its_variable_and_a_variable_the_default() {
+    let mut both = command(&["--addr", "127.0.0.1:0", "--framework", "hyper"]);
+    Demo::spawn(both.env("ASYNCFLOW_ADDR", "nowhere").env("ASYNCFLOW_FRAMEWORK", "rocket"));
+    let demo = Demo::spawn(command(&[]).env("ASYNCFLOW_ADDR", "127.0.0.1:0"));
+    assert_ne!(demo.address.port(), 8080);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let output = run(&mut command(&["--addr", &address]));
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains(&address) && error.contains("in use"), "{error}");
+}
+
+#[test]
+fn help_names_every_flag_and_variable() {
+    let output = run(&mut command(&["--help"]));
+    assert!(output.status.success());
+    let help = String::from_utf8_lossy(&output.stdout);
+    for (flag, ..) in BAD {
+        assert!(help.contains(&format!("--{flag} ")), "{flag}");
+        assert!(help.contains(&format!("ASYNCFLOW_{}", flag.to_uppercase().replace('-', "_"))), "{flag}");
+    }
+}

@@ -1,0 +1,66 @@
+//! Every example does what its first lines say.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use crate::process::{Demo, run};
+
+/// One of the examples, which cargo builds beside the demo unless it was told what to build.
+fn example(name: &str) -> Command {
+    let demo = PathBuf::from(env!("CARGO_BIN_EXE_demo"));
+    let path = demo.with_file_name("examples").join(name).with_extension(std::env::consts::EXE_EXTENSION);
+    if !path.exists() {
+        let profile = demo.parent().and_then(|folder| folder.file_name()).unwrap().to_str().unwrap();
+        let profile = if profile == "debug" { "dev" } else { profile };
+        let build = ["build", "--quiet", "--workspace", "--examples", "--profile", profile];
+        assert!(Command::new(env!("CARGO")).args(build).status().unwrap().success());
+    }
+    Command::new(path)
+}
+
+fn says(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[tokio::test]
+async fn a_server_of_each_framework_greets() {
+    for (name, flow, index) in [
+        ("axum", "/jobs/greet", "/"),
+        ("warp", "/jobs/greet", "/"),
+        ("poem", "/jobs/greet", "/"),
+        ("hyper", "/greet", "/greet/elsewhere"),
+        ("tower_middleware", "/greet", "/elsewhere"),
+    ] {
+        let server = Demo::spawn(example(name).arg("127.0.0.1:0"));
+        let mut client = server.client().await;
+        let job = client.submit(flow, "\"world\"").await;
+        assert_eq!(client.result(&job).await, "hello, world", "{name}");
+        let found = client.get(index).await.status == 200;
+        assert_eq!(found, name != "hyper", "{name}");
+    }
+}
+
+#[test]
+fn a_restart_forgets_nothing() {
+    let said = says(&run(&mut example("sqlite")));
+    let lines = ["the first engine says: hello, world", "the second remembers: hello, world"];
+    assert!(lines.iter().all(|line| said.contains(line)), "{said}");
+    assert!(said.ends_with("and does what was left: hello, tomorrow\n"), "{said}");
+}
+
+#[test]
+fn a_job_is_followed_to_its_end() {
+    let demo = Demo::start(&[]);
+    let address = demo.address.to_string();
+    let follow = |flow: &str, request: &str| run(example("follow").args([&address, flow, request]));
+    assert_eq!(says(&follow("/data", r#"{"count":3}"#)), "{\"data\":\"Ahmed\"}\n");
+    assert!(says(&follow("/fail", r#"{"message":"why not"}"#)).contains("why not"));
+    let this = concat!("@", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    assert!(says(&follow("/textstats", this)).contains(r#""top":[{"word":"=""#));
+    for (flow, request) in [("/elsewhere", "1"), ("/data", "no JSON"), ("/textstats", "@no-such-file")] {
+        assert_eq!(follow(flow, request).status.code(), Some(1));
+    }
+}
