@@ -1,5 +1,7 @@
 //! Events and spans, which vanish without the `tracing` feature.
 
+use crate::{flow::Handler, job::Record};
+
 #[cfg(feature = "tracing")]
 mod on {
     macro_rules! debug { ($($t:tt)*) => { ::tracing::debug!($($t)*) } }
@@ -16,3 +18,19 @@ mod on {
 }
 
 pub(crate) use on::{debug, warning};
+
+/// Runs an attempt within a span of its own, `job`, which names job, flow and attempt.
+#[cfg(feature = "tracing")]
+pub(crate) fn span(record: &Record, handler: Handler) -> Handler {
+    use tracing::Instrument;
+    let (id, flow) = (record.job.id, &*record.job.flow);
+    let span = tracing::debug_span!("job", %id, flow, attempt = record.attempt());
+    // Where nobody listens, a box is saved.
+    if span.is_disabled() { handler } else { Box::pin(handler.instrument(span)) }
+}
+
+/// Runs an attempt as it is.
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn span(_: &Record, handler: Handler) -> Handler {
+    handler
+}

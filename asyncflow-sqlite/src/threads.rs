@@ -92,10 +92,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_answer_and_the_thread_goes_on() {
-        let threads = Threads::start("test", vec![7], None).unwrap();
+        let threads = Threads::start("test", vec![0], None).unwrap();
         let answer = threads.run(|_| -> Result<(), StoreError> { panic!("on purpose") }).await;
         assert!(matches!(answer, Err(StoreError::Unavailable(_))));
-        assert_eq!(threads.run(|worker| Ok(*worker)).await.unwrap(), 7);
+        let add = |n: &mut i32| {
+            *n += 1;
+            Ok(())
+        };
+        threads.run(add).await.unwrap();
+        assert_eq!(threads.run(|n| Ok(*n)).await.unwrap(), 1);
     }
 
     #[tokio::test]

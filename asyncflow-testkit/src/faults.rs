@@ -28,6 +28,8 @@ pub enum Fault {
     After,
     /// It is refused for good.
     Reject,
+    /// It panics, as no store should.
+    Panic,
 }
 
 /// Tells a [`Faulty`] store how to go wrong. Cheap to clone: clones steer the same store.
@@ -141,6 +143,7 @@ impl<S: Store> Store for Faulty<S> {
                 Err(StoreError::unavailable("the answer was lost"))
             }
             Fault::Reject => Err(StoreError::rejected("it was told to refuse this")),
+            Fault::Panic => panic!("the store was told to"),
         }
     }
 

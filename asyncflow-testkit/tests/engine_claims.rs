@@ -12,10 +12,14 @@ use std::{
 };
 
 use asyncflow_core::{
-    FlowEngine, FlowHandle, FlowOptions, JobContext, JobHandle, MemoryStore, Stamp, State, TokioClock, blocking,
+    Delivery, Executor, FlowEngine, FlowHandle, FlowOptions, JobContext, JobHandle, JobKey, MemoryStore, Role, Stamp,
+    State, TokioClock, Worker, blocking,
 };
 use asyncflow_testkit::faults::{Fault, Faults, Faulty};
-use tokio::time::{Instant, advance, sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, advance, sleep},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -87,6 +91,7 @@ async fn pass(seconds: usize) {
 
 #[tokio::test(start_paused = true)]
 async fn no_job_is_claimed_behind_a_body_that_cannot_be_dropped() {
+    static BEGAN: AtomicUsize = AtomicUsize::new(0);
     let (let_go, held) = mpsc::channel::<()>();
     let held = Mutex::new(held);
     let engine = FlowEngine::builder()
@@ -95,6 +100,7 @@ async fn no_job_is_claimed_behind_a_body_that_cannot_be_dropped() {
             "block",
             blocking(move |blocks: bool, job: JobContext| {
                 if blocks {
+                    BEGAN.store(1, Ordering::SeqCst);
                     let _ = held.lock().unwrap().recv();
                 }
                 Ok::<_, String>(job.attempt())
@@ -107,7 +113,10 @@ async fn no_job_is_claimed_behind_a_body_that_cannot_be_dropped() {
     let flow = engine.flow::<bool, u32>("block").unwrap();
     let stuck = flow.submit(true).await.unwrap();
     let next = flow.submit(false).await.unwrap();
-    pass(1).await;
+    while BEGAN.load(Ordering::SeqCst) == 0 {
+        pass(1).await;
+        std::thread::yield_now();
+    }
     stuck.cancel().await.unwrap();
     pass(15).await;
     assert_eq!(state_of(&stuck).await, State::Cancelled);
@@ -166,4 +175,116 @@ async fn jobs_that_never_wait_let_others_have_their_turn() {
         (before, most) = (ran, most.max(ran - before));
     }
     assert!(most < 20_000 / 2, "{most} jobs ran in a row");
+}
+
+#[test]
+fn a_blocking_body_that_never_found_a_thread_never_begins() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        static BEGAN: AtomicUsize = AtomicUsize::new(0);
+        let (let_go, held) = mpsc::channel::<()>();
+        let held = Mutex::new(held);
+        let block = blocking(move |_: (), _: JobContext| {
+            BEGAN.fetch_add(1, Ordering::SeqCst);
+            let _ = held.lock().unwrap().recv();
+            Ok::<_, String>(())
+        });
+        let engine = FlowEngine::builder().store(memory()).flow("block", block).start().await.unwrap();
+        let flow = engine.flow::<(), ()>("block").unwrap();
+        let first = flow.submit(()).await.unwrap();
+        let second = flow.submit(()).await.unwrap();
+        while BEGAN.load(Ordering::SeqCst) == 0 {
+            pass(1).await;
+            std::thread::yield_now();
+        }
+        second.cancel().await.unwrap();
+        pass(15).await;
+        assert_eq!(state_of(&second).await, State::Cancelled);
+        let_go.send(()).unwrap();
+        drop(let_go);
+        first.wait().await.unwrap();
+        pass(1).await;
+        assert_eq!(BEGAN.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_fill_what_a_node_may_hold_run_one_after_the_other_without_a_pause() {
+    let size = 1_000;
+    let options = FlowOptions::new().max_request(size + 2).max_bytes(2 * size);
+    let handler = |text: String, _: JobContext| async move {
+        sleep(Duration::from_millis(10)).await;
+        Ok::<_, String>(text.len())
+    };
+    let engine = FlowEngine::builder().store(memory()).flow_with("large", handler, options).start().await.unwrap();
+    let flow = engine.flow::<String, usize>("large").unwrap();
+    sleep(SECOND).await;
+    let began = Instant::now();
+    let jobs = flow.submit_many(std::iter::repeat_n("x".repeat(size), 100)).await.unwrap();
+    for job in jobs {
+        assert_eq!(job.unwrap().wait().await.unwrap(), size);
+    }
+    assert!(began.elapsed() < 3 * SECOND, "{:?}", began.elapsed());
+}
+
+/// Brings each job that is dispatched to a worker, and counts those that were run.
+#[derive(Debug, Default)]
+struct Carrier {
+    jobs: Mutex<Vec<JobKey>>,
+    came: Notify,
+    ran: Arc<AtomicUsize>,
+}
+
+#[async_trait::async_trait]
+impl Executor for Carrier {
+    async fn dispatch(&self, jobs: &[JobKey]) {
+        self.jobs.lock().unwrap().extend_from_slice(jobs);
+        self.came.notify_one();
+    }
+
+    async fn run(&self, worker: Worker) -> Result<(), asyncflow_core::BoxError> {
+        loop {
+            tokio::select! {
+                () = worker.draining() => return Ok(()),
+                () = self.came.notified() => {}
+            }
+            for job in std::mem::take(&mut *self.jobs.lock().unwrap()) {
+                let (worker, ran) = (worker.clone(), self.ran.clone());
+                tokio::spawn(async move {
+                    if worker.deliver(job).await == Delivery::Ran {
+                        ran.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_is_one_attempt_however_much_waits_behind_it() {
+    let (store, carrier) = (memory(), Arc::new(Carrier::default()));
+    let ran = carrier.ran.clone();
+    let node = |role| {
+        FlowEngine::builder()
+            .store(store.clone())
+            .shared_executor(carrier.clone())
+            .role(role)
+            .flow_with("sleep", sleeper, FlowOptions::new().concurrency(2))
+            .start()
+    };
+    let (engine, _works) = (node(Role::Serve).await.unwrap(), node(Role::Work).await.unwrap());
+    sleep(SECOND / 2).await;
+    let flow = engine.flow::<u64, u32>("sleep").unwrap();
+    for _ in 0..50 {
+        flow.submit(100).await.unwrap();
+    }
+    sleep(Duration::from_millis(350)).await;
+    assert!(ran.load(Ordering::SeqCst) > 0, "a delivery waits for more than its own job");
+    sleep(5 * SECOND).await;
+    assert_eq!(engine.stats().await.unwrap().flows[0].succeeded, 50);
 }

@@ -204,3 +204,19 @@ async fn a_report_whose_write_failed_is_written_later() {
     let status = job.status().await.unwrap().unwrap();
     assert_eq!(status.progress().map(|progress| progress.text().to_owned()), Some("halfway".into()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_panics_now_and_then_stops_no_part_of_a_node() {
+    let (store, faults) = (memory(), Faults::new());
+    let (_engine, flow) = node(&store, &faults, FlowOptions::new()).await;
+    // Recovery's claims for idle slots and the heartbeats are all that is written.
+    let long = flow.submit(200_000).await.unwrap();
+    for _ in 0..10 {
+        sleep(SECOND * 3 / 2).await;
+        faults.next_writes([Fault::Panic]);
+    }
+    sleep(10 * SECOND).await;
+    let later = flow.submit_with(0, SubmitOptions::new().run_in(10 * SECOND)).await.unwrap();
+    assert_eq!(timeout(15 * SECOND, later.wait()).await.unwrap().unwrap(), 1);
+    assert_eq!(long.wait().await.unwrap(), 1, "its lease was kept");
+}

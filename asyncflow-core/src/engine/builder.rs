@@ -260,30 +260,45 @@ impl fmt::Debug for EngineBuilder {
 impl Node {
     /// Starts what the node does by itself, each part for as long as the node lives.
     fn begin(self: Arc<Self>) {
-        self.live(recovery::look_after(self.clone()));
-        self.live(news::listen(self.clone()));
+        self.live(recovery::look_after);
+        self.live(news::listen);
         if self.role != Role::Serve {
             self.waiting.hints.want_jobs(true);
-            self.live(worker::keep_leases(self.clone()));
-            self.live(worker::write_reports(self.clone()));
-            self.runtime.spawn(execute(self.clone()));
+            self.live(worker::keep_leases);
+            self.live(worker::write_reports);
+            self.live(execute);
             self.word.notify_one();
         }
     }
 
-    fn live(self: &Arc<Self>, part: impl Future<Output = ()> + Send + 'static) {
+    /// Does a part until the node is closed; after a pause again where a panic in a store or an executor ended it.
+    fn live<F>(self: &Arc<Self>, part: impl Fn(Arc<Self>) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let node = self.clone();
         self.runtime.spawn(async move {
-            tokio::select! {
-                biased;
-                () = node.reached(Phase::Closed) => {}
-                () = part => {}
+            while node.phase() < Phase::Closed {
+                let mut task = node.runtime.spawn(part(node.clone()));
+                let ended = tokio::select! {
+                    biased;
+                    () = node.reached(Phase::Closed) => {
+                        task.abort();
+                        return;
+                    }
+                    ended = &mut task => ended,
+                };
+                match ended {
+                    Ok(()) => return,
+                    Err(error) => trace::warning!(error = %error, "a part of the engine ended, and is started again"),
+                }
+                node.pause().await;
             }
         });
     }
 }
 
-/// Lets the executor serve, again after a pause where it ends early.
+/// Lets the executor serve until the node drains, again after a pause where it ends early.
 async fn execute(node: Arc<Node>) {
     while node.phase() == Phase::Open {
         if let Err(error) = node.executor.run(Worker::new(node.clone())).await {

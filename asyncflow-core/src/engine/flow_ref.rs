@@ -11,7 +11,7 @@ use super::{
     node::{Line, Node},
 };
 use crate::{
-    job::{JobId, JobKey, Mark, Record},
+    job::{JobId, JobKey, Mark, Record, Stamp},
     policy::FlowOptions,
     state::{self, Event, Refusal},
     store::{Batch, Change, Changed, Part, PartName, StoreError},
@@ -109,6 +109,11 @@ impl FlowRef {
         self.takes_list()
             .iter()
             .any(|taken| *taken == "*/*" || *taken == essence || (json && *taken == "application/json"))
+    }
+
+    /// The time now, by the engine's clock.
+    pub fn now(&self) -> Stamp {
+        self.node().clock.now()
     }
 
     /// Room to receive so many bytes, given back when it is dropped; `None` where the node works on as many as it may.

@@ -18,6 +18,7 @@ use crate::{
     job::{JobId, JobKey, Stamp, State},
     state,
     store::{Answers, Batch, Idempotency, Insert, Inserted, Part, Room, StoreError},
+    trace,
     worker::{Pause, Slot},
 };
 
@@ -227,6 +228,7 @@ impl Node {
             let mut answers = node.insert_or_resolve(&mut batch, &mut slot).await?;
             drop(receiving);
             let inserted = submitted(job.id, answers.inserts.pop());
+            trace::debug!(job = %job.id, flow = %line.name, accepted = inserted.is_ok(), "a job is submitted");
             let claimed = answers.claims.pop().and_then(|mut claimed| claimed.pop());
             let started = claimed.as_ref().is_some_and(|claimed| claimed.record.job.id == job.id);
             if let (Some(slot), Some(claimed)) = (slot, claimed) {

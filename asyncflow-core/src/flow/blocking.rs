@@ -2,6 +2,8 @@
 
 use std::{fmt, marker::PhantomData, panic};
 
+use tokio::task::JoinHandle;
+
 use super::{BoxError, Flow, FromPayload, IntoPayload, JobContext};
 
 /// Makes a flow of a function that blocks its thread or computes for long: it runs on tokio's threads for that.
@@ -34,6 +36,15 @@ impl<F, Request> fmt::Debug for Blocking<F, Request> {
     }
 }
 
+/// A body on its way to a thread: one that found none before its handler was dropped never begins.
+struct Body<T>(JoinHandle<T>);
+
+impl<T> Drop for Body<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl<F, Request, Response, Error> Flow for Blocking<F, Request>
 where
     F: Fn(Request, JobContext) -> Result<Response, Error> + Send + Sync + 'static,
@@ -48,12 +59,12 @@ where
     async fn process(&self, request: Request, job: JobContext) -> Result<Response, Error> {
         let function = self.function.clone();
         let busy = job.busy();
-        let body = tokio::task::spawn_blocking(move || {
+        let mut body = Body(tokio::task::spawn_blocking(move || {
             // Held until the body has really ended, also when nobody waits for it any more.
             let _busy = busy;
             function(request, job)
-        });
-        match body.await {
+        }));
+        match (&mut body.0).await {
             Ok(result) => result,
             // A blocking body is cancelled by a runtime that shuts down alone, and then nobody asks: what remains is a panic.
             Err(error) => match error.try_into_panic() {

@@ -13,6 +13,8 @@ use crate::job::{JobId, JobKey, Record};
 
 /// Turns at which a batch that had company lets others come along.
 const TURNS: usize = 3;
+/// Batches that wait for another of the same job at most, before the others wait with them.
+const MOST_LATER: usize = 4096;
 
 /// How a store likes its batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +48,13 @@ impl Coalescing {
 
 /// A store whose callers share round trips: a lone one waits for nobody, and a thousand share a transaction and a disk sync.
 ///
-/// A task of its own sends the batches, so a caller that goes away leaves none half sent. Renewals of leases do not queue behind other
-/// writes. A batch of which one entry can never be taken is sent again in halves, so that entry fails alone.
+/// A task of its own sends the batches, so a caller that goes away leaves none half sent; what has not been sent by then is not sent at
+/// all, so that nothing lands long after its asker gave up, and a store that hangs gathers no more than its callers hold. Renewals of
+/// leases do not queue behind other writes. A batch of which one entry can never be taken is sent again in halves, so that entry fails alone.
 pub struct Coalesced<S> {
     inner: Arc<S>,
-    writes: mpsc::UnboundedSender<Ask>,
-    renewals: mpsc::UnboundedSender<Ask>,
+    writes: mpsc::Sender<Ask>,
+    renewals: mpsc::Sender<Ask>,
 }
 
 /// One caller's batch, and where its answers go.
@@ -70,7 +73,7 @@ impl<S: Store> Coalesced<S> {
             .map_err(|_| StoreError::unusable("there is no tokio runtime here: open the store within one"))?;
         let inner = Arc::new(inner);
         let lane = || {
-            let (asks, queue) = mpsc::unbounded_channel();
+            let (asks, queue) = mpsc::channel(coalescing.entries);
             runtime.spawn(drive(inner.clone(), queue, coalescing));
             asks
         };
@@ -92,7 +95,7 @@ impl<S: Store> Store for Coalesced<S> {
         let lane = if renews { &self.renewals } else { &self.writes };
         let (reply, answers) = oneshot::channel();
         let gone = || StoreError::unavailable("the task that sends its batches has ended");
-        lane.send(Ask { batch: batch.clone(), reply }).map_err(|_| gone())?;
+        lane.send(Ask { batch: batch.clone(), reply }).await.map_err(|_| gone())?;
         answers.await.map_err(|_| gone())?
     }
 
@@ -136,7 +139,7 @@ impl<S: fmt::Debug> fmt::Debug for Coalesced<S> {
 }
 
 /// Gathers what is asked and sends it, until nobody can ask any more.
-async fn drive<S: Store>(store: Arc<S>, mut queue: mpsc::UnboundedReceiver<Ask>, coalescing: Coalescing) {
+async fn drive<S: Store>(store: Arc<S>, mut queue: mpsc::Receiver<Ask>, coalescing: Coalescing) {
     let permits = Arc::new(Semaphore::new(coalescing.in_flight));
     let mut gathering = Gathering::default();
     let mut company = false;
@@ -155,6 +158,9 @@ async fn drive<S: Store>(store: Arc<S>, mut queue: mpsc::UnboundedReceiver<Ask>,
         }
         let asks = gathering.take();
         company = asks.len() > 1;
+        if asks.is_empty() {
+            continue;
+        }
         let store = store.clone();
         tokio::spawn(async move {
             send(&*store, asks).await;
@@ -173,8 +179,8 @@ struct Gathering {
 }
 
 impl Gathering {
-    fn drain(&mut self, queue: &mut mpsc::UnboundedReceiver<Ask>, most: usize) {
-        while self.entries < most {
+    fn drain(&mut self, queue: &mut mpsc::Receiver<Ask>, most: usize) {
+        while self.entries < most && self.later.len() < MOST_LATER {
             let Ok(ask) = queue.try_recv() else { break };
             self.add(ask);
         }
@@ -192,9 +198,11 @@ impl Gathering {
         self.asks.push(ask);
     }
 
+    /// What is to be sent now: not what nobody waits for any more.
     fn take(&mut self) -> Vec<Ask> {
-        let Self { asks, later, .. } = std::mem::take(self);
+        let Self { mut asks, later, .. } = std::mem::take(self);
         later.into_iter().for_each(|ask| self.add(ask));
+        asks.retain(|ask| !ask.reply.is_closed());
         asks
     }
 }
@@ -203,7 +211,8 @@ impl Gathering {
 async fn send<S: Store>(store: &S, asks: Vec<Ask>) {
     let mut rest = vec![asks];
     while let Some(mut asks) = rest.pop() {
-        match store.write(&merge(&asks)).await {
+        let batch = merge(&asks);
+        match store.write(&batch).await.and_then(|answers| whole(&batch, answers)) {
             Ok(answers) => answer(asks, answers),
             Err(StoreError::Rejected(_)) if asks.len() > 1 => {
                 let half = asks.split_off(asks.len() / 2);
@@ -216,6 +225,16 @@ async fn send<S: Store>(store: &S, asks: Vec<Ask>) {
                 }
             }
         }
+    }
+}
+
+/// Answers to all that was asked: others could be given to the wrong caller.
+fn whole(batch: &Batch, answers: Answers) -> Result<Answers, StoreError> {
+    let asked = [batch.inserts.len(), batch.changes.len(), batch.claims.len()];
+    let answered = [answers.inserts.len(), answers.changes.len(), answers.claims.len()];
+    match asked == answered {
+        true => Ok(answers),
+        false => Err(StoreError::unavailable(format_args!("it answered {answered:?} entries of {asked:?}"))),
     }
 }
 

@@ -98,8 +98,12 @@ impl Worker {
         let claim = self.node.claim_job(job);
         match self.node.resolve(claim).await.pop() {
             Some(claimed) => {
-                let task = self.node.task(&line, claimed, None);
-                self.node.serve(slot, task).await;
+                let mut task = Some(self.node.task(&line, claimed, None));
+                self.node.run(&line, &mut task).await;
+                // What was taken up with the end of it is no part of this delivery.
+                if let Some(next) = task {
+                    self.node.put_to_work(slot, next);
+                }
                 Delivery::Ran
             }
             None => Delivery::NotReady,

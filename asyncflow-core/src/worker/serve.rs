@@ -9,6 +9,7 @@ use crate::{
     job::JobError,
     state::{Event, Wish},
     store::{Claimed, Part},
+    trace,
 };
 
 /// A claimed job that waits for its slot's turn.
@@ -48,7 +49,7 @@ impl Node {
     }
 
     /// Runs one claimed job to the end of its attempt, and leaves in its place what was claimed with the last write.
-    async fn run(&self, line: &Arc<Line>, task: &mut Option<Task>) {
+    pub(super) async fn run(&self, line: &Arc<Line>, task: &mut Option<Task>) {
         let Some(Task { running, request, decoded }) = task.take() else { return };
         // Before the look at whether to start it: a drain's end from then on is told to it.
         let _member = self.crew.enter(running.clone());
@@ -104,6 +105,8 @@ impl Node {
             .clone()
             .start(request, job.clone(), line.options.max_result)
             .ok_or_else(|| Attempt::failed(JobError::UNDECODABLE_REQUEST, "this node cannot run the flow"))?;
+        trace::debug!(job = %running.id, flow = %line.name, "an attempt starts");
+        let handler = trace::span(&running.record(), handler);
         let wrapped = || self.wraps.iter().fold(handler, |handler, wrap| wrap.wrap(job.clone(), handler));
         panics::guard(wrapped)
     }

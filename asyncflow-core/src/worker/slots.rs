@@ -1,8 +1,11 @@
 //! How many jobs of a flow a node runs at once.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::sync::Notify;
@@ -84,10 +87,13 @@ impl Node {
     /// Waits for a free slot.
     pub(crate) async fn next_slot(self: &Arc<Self>, line: &Arc<Line>) -> Slot {
         loop {
+            // Before the look: of two slots that are given now, each wakes one who waits.
+            let mut given = pin!(line.slots.given.notified());
+            given.as_mut().enable();
             if let Some(slot) = self.slot(line) {
                 return slot;
             }
-            line.slots.given.notified().await;
+            given.await;
         }
     }
 

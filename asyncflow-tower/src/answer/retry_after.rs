@@ -1,16 +1,16 @@
 //! `Retry-After`: when to look at a job again.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use asyncflow_core::Stamp;
+use asyncflow_core::{FlowRef, Stamp};
 use http::HeaderValue;
 
 /// Where there is no job yet, or it is new.
 pub(crate) const SOON: HeaderValue = HeaderValue::from_static("1");
 
-/// For a job that was made then.
-pub(crate) fn of(created: Stamp) -> HeaderValue {
-    after(Stamp::from(SystemTime::now()).since(created))
+/// For a job of this flow that was made then.
+pub(crate) fn of(flow: &FlowRef, created: Stamp) -> HeaderValue {
+    after(flow.now().since(created))
 }
 
 /// A tenth of the job's age in whole seconds: at least 1, as some clients read 0 as unset, and at most 10.

@@ -176,7 +176,7 @@ async fn submit(
     headers.insert(LINK, links.status());
     // A new job needs no look at the clock.
     let aged = submitted.existed || prefer.patience().is_some();
-    headers.insert(RETRY_AFTER, if aged { retry_after::of(submitted.created) } else { retry_after::SOON });
+    headers.insert(RETRY_AFTER, if aged { retry_after::of(call.flow(), submitted.created) } else { retry_after::SOON });
     say_applied(&mut answer, prefer);
     Ok(answer)
 }

@@ -62,6 +62,6 @@ fn pending(call: &Call, record: &Record) -> Answer {
     let headers = answer.headers_mut();
     headers.insert(LOCATION, links.url("result"));
     headers.insert(LINK, links.status());
-    headers.insert(RETRY_AFTER, retry_after::of(record.created));
+    headers.insert(RETRY_AFTER, retry_after::of(call.flow(), record.created));
     answer
 }

@@ -37,7 +37,7 @@ pub(super) fn shown(call: &Call, status: StatusCode, record: &Record) -> Answer 
     let mut answer = json(status, json::status(call.mount.wire.naming, record));
     answer.headers_mut().insert(ETAG, etag::tag(record.version));
     if !record.state.is_ended() {
-        answer.headers_mut().insert(RETRY_AFTER, retry_after::of(record.created));
+        answer.headers_mut().insert(RETRY_AFTER, retry_after::of(call.flow(), record.created));
     }
     answer
 }

@@ -35,10 +35,15 @@ impl Store for Slow {
             match &insert.request.bytes[..] {
                 b"poison" => return Err(StoreError::rejected("poison")),
                 b"panic" => panic!("on purpose"),
+                b"hang" => tokio::time::sleep(Duration::from_secs(60)).await,
                 _ => {}
             }
         }
-        self.store.write(batch).await
+        let mut answers = self.store.write(batch).await?;
+        if batch.inserts.iter().any(|insert| insert.request.bytes == "forget") {
+            answers.inserts.pop();
+        }
+        Ok(answers)
     }
     async fn get(&self, jobs: &[JobKey]) -> Result<Vec<Option<Record>>, StoreError> {
         self.store.get(jobs).await
@@ -175,9 +180,65 @@ async fn a_caller_that_goes_away_leaves_its_batch_whole() {
         let polled =
             std::future::poll_fn(|context| std::task::Poll::Ready(write.as_mut().poll(context).is_ready())).await;
         assert!(!polled);
+        while store.inner().at_once.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
     }
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert!(store.get(&[key(1)]).await.unwrap()[0].is_some());
+}
+
+/// Bytes that are counted as long as they are held.
+struct Held(#[allow(dead_code, reason = "it is held")] Arc<()>);
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        b"1"
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_waits_for_any_more_is_neither_sent_nor_held() {
+    let store = store(Coalescing::default());
+    let slow = tokio::spawn({
+        let store = store.clone();
+        async move { store.write(&insert(0, "hang")).await }
+    });
+    tokio::task::yield_now().await;
+    let held = Arc::new(());
+    for n in 1..=2_000 {
+        let mut batch = insert(n, "1");
+        batch.inserts[0].request.bytes = bytes::Bytes::from_owner(Held(held.clone()));
+        let given_up = tokio::time::timeout(Duration::from_millis(5), store.write(&batch)).await;
+        assert!(given_up.is_err());
+    }
+    assert!(Arc::strong_count(&held) <= 600, "{} are held", Arc::strong_count(&held));
+    slow.await.unwrap().unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(Arc::strong_count(&held), 1);
+    assert_eq!(store.counts("f").await.unwrap().waiting(), 1);
+    store.write(&insert(3_000, "1")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_given_anothers_answer_where_one_is_missing() {
+    let store = store(Coalescing::default());
+    for answer in all(&store, (0..10).map(|n| insert(n, if n == 3 { "forget" } else { "1" }))).await {
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))) || answer.unwrap().inserts.len() == 1);
+    }
+    assert!(matches!(store.write(&insert(20, "forget")).await, Err(StoreError::Unavailable(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_changes_of_one_job_hold_back_no_others() {
+    let store = store(Coalescing::default());
+    store.write(&insert(1, "1")).await.unwrap();
+    let others = all(&store, (0..2_000).map(|n| if n % 2 == 0 { mark(1, Mark::Cancel) } else { insert(n, "1") }));
+    for answer in others.await {
+        answer.unwrap();
+    }
+    assert_eq!(store.counts("f").await.unwrap().waiting(), 1_000);
+    assert!(store.inner().sizes.lock().unwrap().len() < 1_200);
 }
 
 #[tokio::test(start_paused = true)]

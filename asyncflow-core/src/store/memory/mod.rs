@@ -32,7 +32,7 @@ const SHARDS: usize = 64;
 /// Keeps jobs in this process's memory: the fastest store, and none of it outlives the process. Clones share the jobs.
 ///
 /// Jobs are spread over shards by their ids, so a read meets nobody but who works on a job of the same shard. What is ready, held and
-/// counted lies with the flow. Where two locks are held at once, a key's comes before a shard's and a shard's before a flow's.
+/// counted lies with the flow. Where two locks are held at once, a key's comes before a shard's and a shard's before a flow's; a claim's turn comes before both.
 #[derive(Clone)]
 pub struct MemoryStore {
     inner: Arc<Inner>,
@@ -241,6 +241,8 @@ impl Inner {
             Pick::Next { flow, .. } => flow,
         };
         let queue = self.queue(flow);
+        // One claim of a flow at a time: two asks with one token must not both find that it holds nothing.
+        let _turn = queue.turn();
         let held = queue.held(claim.token);
         if !held.is_empty() {
             let renewed = Patch { due: claim.patch.due, quiet: true, ..Patch::default() };

@@ -13,6 +13,7 @@ use crate::{
 
 pub(super) struct Queue {
     flow: Arc<str>,
+    turn: Mutex<()>,
     lines: Mutex<Lines>,
 }
 
@@ -33,11 +34,16 @@ struct Lines {
 
 impl Queue {
     pub(super) fn new(flow: Arc<str>) -> Self {
-        Self { flow, lines: Mutex::default() }
+        Self { flow, turn: Mutex::default(), lines: Mutex::default() }
     }
 
     pub(super) fn flow(&self) -> &Arc<str> {
         &self.flow
+    }
+
+    /// The turn of one claim.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        lock(&self.turn)
     }
 
     /// Lets a new job in, or says why there is no room for it.
