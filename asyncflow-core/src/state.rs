@@ -234,7 +234,8 @@ fn failed(record: &Record, ran: Tally, error: JobError, wish: Wish, chance: f64)
 
 fn snoozed(record: &Record, delay: Duration) -> Patch {
     let tally = Tally { crashes: 0, snoozes: record.tally.snoozes.saturating_add(1), ..record.tally };
-    if tally.snoozes > record.policy.max_snoozes {
+    // Compared before it is counted: the count stops at its largest value, and a job must not go on there for ever.
+    if record.tally.snoozes >= record.policy.max_snoozes {
         let message = format!("the job put itself off more than {} times", record.policy.max_snoozes);
         return fail(record, tally, JobError::new(JobError::SNOOZED_TOO_OFTEN, message));
     }

@@ -6,6 +6,7 @@ use std::{future::pending, sync::Arc, time::Duration};
 
 use asyncflow_core::{
     FlowEngine, FlowOptions, JobContext, JobError, JobHandle, MemoryStore, Stamp, State, TokioClock, WaitError,
+    blocking,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -93,6 +94,18 @@ async fn a_panic_whose_payload_panics_is_a_panic() {
 #[tokio::test(start_paused = true)]
 async fn an_error_that_panics_as_it_is_read_is_a_panic() {
     assert_eq!(kind(submit(&engine().await, "speechless").await).await, JobError::PANICKED);
+}
+
+#[tokio::test]
+async fn a_panic_is_placed_where_it_happened() {
+    let engine = FlowEngine::builder()
+        .flow("blocks", blocking(|_: (), _: JobContext| -> Result<(), String> { panic!("in a thread") }))
+        .start()
+        .await
+        .unwrap();
+    let Err(WaitError::Failed(error)) = submit(&engine, "blocks").await.wait().await else { panic!("no failure") };
+    let detail = error.detail.unwrap();
+    assert!(detail.contains("engine_panics.rs") && detail.contains("in a thread"), "{detail}");
 }
 
 #[tokio::test(start_paused = true)]

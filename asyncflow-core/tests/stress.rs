@@ -11,8 +11,8 @@ use std::{
 };
 
 use asyncflow_core::{
-    Again, FlowEngine, FlowOptions, JobContext, JobHandle, JobKey, MemoryStore, Retry, State, Store, SubmitOptions,
-    WaitError, blocking,
+    Again, FlowEngine, FlowOptions, JobContext, JobHandle, JobKey, MemoryStore, Retry, State, Store, SubmitError,
+    SubmitOptions, WaitError, blocking,
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
@@ -255,5 +255,68 @@ async fn whatever_happens_every_job_ends_once_and_right() {
         }
         let counts = store.counts(flow).await.unwrap();
         assert_eq!((counts.states, counts.waiting(), counts.oldest), (states, 0, None), "{flow}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_was_accepted_while_its_node_went_runs_on_the_next() {
+    let store = MemoryStore::new();
+    let build = || {
+        FlowEngine::builder()
+            .store(store.clone())
+            .flow_with(
+                "echo",
+                |n: u64, _: JobContext| async move {
+                    if n % 3 == 0 {
+                        sleep(Duration::from_micros(n % 2_000)).await;
+                    }
+                    Ok::<_, String>(n)
+                },
+                FlowOptions::new().concurrency(CONCURRENCY),
+            )
+            .start()
+    };
+    let mut accepted = Vec::new();
+    for round in 0..60_u64 {
+        let engine = build().await.unwrap();
+        let submitters: Vec<_> = (0..4_u64)
+            .map(|client| {
+                let flow = engine.flow::<u64, u64>("echo").unwrap();
+                tokio::spawn(async move {
+                    let mut accepted = Vec::new();
+                    // Bounded, in case the drain comes late.
+                    for n in 0..2_000 {
+                        match flow.submit(n * 4 + client).await {
+                            Ok(job) => accepted.push((n * 4 + client, job.id())),
+                            Err(SubmitError::ShuttingDown) => break,
+                            Err(error) => panic!("{error}"),
+                        }
+                        tokio::task::yield_now().await;
+                    }
+                    accepted
+                })
+            })
+            .collect();
+        sleep(Duration::from_millis(round % 4)).await;
+        let again = engine.clone();
+        let patience = Duration::from_millis(round % 3);
+        let drains = [engine, again].map(|engine| tokio::spawn(async move { engine.shutdown(patience).await }));
+        for drain in drains {
+            drain.await.unwrap();
+        }
+        for submitter in submitters {
+            accepted.extend(submitter.await.unwrap());
+        }
+    }
+    let engine = build().await.unwrap();
+    let flow = engine.flow::<u64, u64>("echo").unwrap();
+    for (n, id) in &accepted {
+        assert_eq!(timeout(Duration::from_secs(60), flow.job(*id).wait()).await.unwrap().unwrap(), *n);
+    }
+    let counts = store.counts("echo").await.unwrap();
+    assert_eq!(counts.states, [0, 0, 0, accepted.len() as u64, 0, 0]);
+    // None of them was ever lost on the way.
+    for (_, id) in &accepted {
+        assert_eq!(flow.job(*id).status().await.unwrap().unwrap().attempt(), 1);
     }
 }

@@ -80,7 +80,7 @@ impl Faults {
         *lock(&self.0.slow) = by;
     }
 
-    /// Every write that changes this job is refused for good from now on.
+    /// Every write that changes this job is refused for good from now on; of what else is in it, all but changes is applied.
     pub fn refuse(&self, job: JobId) {
         *lock(&self.0.refused) = Some(job);
     }
@@ -131,10 +131,10 @@ impl<S: Store> Store for Faulty<S> {
             tokio::time::sleep(slow).await;
         }
         let refused = *lock(&self.faults.0.refused);
-        let fault = match batch.changes.iter().any(|change| Some(change.job.id) == refused) {
-            true => Fault::Reject,
-            false => fault,
-        };
+        if batch.changes.iter().any(|change| Some(change.job.id) == refused) {
+            inner.write(&Batch { changes: Vec::new(), ..batch.clone() }).await?;
+            return Err(StoreError::rejected("it was told to refuse changes of this job"));
+        }
         match fault {
             Fault::None => inner.write(batch).await,
             Fault::Before => Err(StoreError::unavailable("the write was lost")),

@@ -144,6 +144,17 @@ async fn a_claim_that_went_with_an_end_is_resolved_where_the_end_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_claim_beside_an_end_that_is_refused_for_good_is_resolved() {
+    let (store, faults) = (memory(), Faults::new());
+    let (_engine, flow) = node(&store, &faults, FlowOptions::new().concurrency(1)).await;
+    let first = flow.submit(1_000).await.unwrap();
+    let second = flow.submit(1_000).await.unwrap();
+    sleep(SECOND / 2).await;
+    faults.refuse(first.id());
+    assert_eq!(second.wait().await.unwrap(), 1, "the claim was not left to nobody");
+}
+
+#[tokio::test(start_paused = true)]
 async fn slots_stay_full_over_a_store_that_takes_its_time() {
     let (store, faults) = (memory(), Faults::new());
     faults.slow(Duration::from_millis(5));

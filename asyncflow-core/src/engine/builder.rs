@@ -148,7 +148,7 @@ impl EngineBuilder {
         self
     }
 
-    /// What tells the time of day for ids; the machine's clock unless set.
+    /// What tells the time of day for ids, and for the store where none is set; the machine's clock unless set.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
@@ -168,7 +168,7 @@ impl EngineBuilder {
     /// is not available is tried for 30 s.
     pub async fn start(self) -> Result<FlowEngine, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
-        let store = self.store.clone().unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let store = self.store.clone().unwrap_or_else(|| Arc::new(MemoryStore::with_clock(self.clock.clone())));
         self.check(&*store)?;
         worker::install_hook();
         let chance = match self.seed {
@@ -266,12 +266,12 @@ impl Node {
             self.waiting.hints.want_jobs(true);
             self.live(worker::keep_leases);
             self.live(worker::write_reports);
-            self.live(execute);
+            self.runtime.spawn(execute(self.clone()));
             self.word.notify_one();
         }
     }
 
-    /// Does a part until the node is closed; after a pause again where a panic in a store or an executor ended it.
+    /// Does a part until the node is closed; after a pause again where a store's panic ended it.
     fn live<F>(self: &Arc<Self>, part: impl Fn(Arc<Self>) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -301,8 +301,12 @@ impl Node {
 /// Lets the executor serve until the node drains, again after a pause where it ends early.
 async fn execute(node: Arc<Node>) {
     while node.phase() == Phase::Open {
-        if let Err(error) = node.executor.run(Worker::new(node.clone())).await {
-            trace::warning!(error = %error, "the executor cannot serve, and is started again");
+        let (executor, worker) = (node.executor.clone(), Worker::new(node.clone()));
+        // In a task of its own: a panic ends that.
+        match node.runtime.spawn(async move { executor.run(worker).await }).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => trace::warning!(error = %error, "the executor cannot serve, and is started again"),
+            Err(error) => trace::warning!(error = %error, "the executor ended, and is started again"),
         }
         if node.phase() == Phase::Open {
             node.pause().await;

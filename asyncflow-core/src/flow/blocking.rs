@@ -1,10 +1,11 @@
 //! Flows that block or compute: run off the async threads.
 
-use std::{fmt, marker::PhantomData, panic};
+use std::{fmt, marker::PhantomData};
 
 use tokio::task::JoinHandle;
 
 use super::{BoxError, Flow, FromPayload, IntoPayload, JobContext};
+use crate::worker::carry;
 
 /// Makes a flow of a function that blocks its thread or computes for long: it runs on tokio's threads for that.
 ///
@@ -62,15 +63,12 @@ where
         let mut body = Body(tokio::task::spawn_blocking(move || {
             // Held until the body has really ended, also when nobody waits for it any more.
             let _busy = busy;
-            function(request, job)
+            carry(|| function(request, job))
         }));
         match (&mut body.0).await {
-            Ok(result) => result,
-            // A blocking body is cancelled by a runtime that shuts down alone, and then nobody asks: what remains is a panic.
-            Err(error) => match error.try_into_panic() {
-                Ok(payload) => panic::resume_unwind(payload),
-                Err(_) => std::future::pending().await,
-            },
+            Ok(result) => result.unwrap_or_else(|panic| panic.resume()),
+            // The runtime shuts down, and nobody asks any more.
+            Err(_) => std::future::pending().await,
         }
     }
 }

@@ -229,6 +229,15 @@ fn snoozes_are_bounded() {
 }
 
 #[test]
+fn no_bound_on_snoozes_is_too_large_to_be_met() {
+    let record = processing(|record| {
+        record.tally.snoozes = u16::MAX;
+        with_policy(record, |policy| policy.max_snoozes = u16::MAX);
+    });
+    assert_eq!(decide(&record, Event::Snoozed(SECOND)).unwrap().1.to, Some(State::Failed));
+}
+
+#[test]
 fn a_handler_may_ask_for_another_attempt_within_what_its_policy_allows() {
     let next = |retry: Retry, failures: u32, wish: Wish| {
         let record = processing(|record| {

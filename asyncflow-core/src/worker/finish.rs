@@ -31,9 +31,17 @@ impl Node {
                 }
                 answers => answers,
             };
+            // Beside an end that is refused for good, a claim may have been served.
+            let claims = if answers.is_err() { std::mem::take(&mut batch.claims) } else { Vec::new() };
             match self.ended(line, running, end, &batch, answers, next) {
-                Some(again) => batch = again,
-                None => return,
+                Some(again) => batch = Batch { claims, ..again },
+                None => {
+                    for claim in claims {
+                        let claimed = Box::pin(self.resolve(claim)).await.pop();
+                        *next = claimed.map(|claimed| self.task(line, claimed, None));
+                    }
+                    return;
+                }
             }
         }
     }

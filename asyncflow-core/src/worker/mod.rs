@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 
 pub(crate) use beats::keep_leases;
 pub(crate) use crew::Crew;
-pub(crate) use panics::install_hook;
+pub(crate) use panics::{carry, install_hook};
 pub(crate) use reports::{Reporter, write_reports};
 pub(crate) use rest::Rest;
 pub(crate) use slots::{Slot, Slots};
@@ -27,7 +27,7 @@ pub(crate) use slots::{Slot, Slots};
 use crate::{
     engine::{Line, Node, Phase},
     job::JobKey,
-    store::{Batch, Claimed},
+    store::{Batch, Claimed, StoreError},
 };
 
 /// Jobs that one claim takes at most: what a store hands over at once is bounded.
@@ -159,6 +159,10 @@ impl Node {
         loop {
             match self.write(&batch).await {
                 Ok(mut answers) => return answers.claims.pop().unwrap_or_default(),
+                Err(error @ StoreError::Rejected(_)) => {
+                    crate::trace::warning!(error = %error, "the store can never take a claim");
+                    return Vec::new();
+                }
                 Err(error) => {
                     crate::trace::debug!(error = %error, "a claim was not answered, and is asked again");
                     if self.phase() < Phase::Closed {

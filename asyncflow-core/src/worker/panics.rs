@@ -34,6 +34,25 @@ pub(crate) fn install_hook() {
     });
 }
 
+/// A panic on its way to another thread.
+pub(crate) struct Carried {
+    payload: Box<dyn Any + Send>,
+    place: Option<String>,
+}
+
+impl Carried {
+    /// Goes on with the panic on this thread, as if it had happened here where it did.
+    pub(crate) fn resume(self) -> ! {
+        PLACE.set(self.place);
+        panic::resume_unwind(self.payload)
+    }
+}
+
+/// Runs `f` on this thread for another one, which is to go on with its panic.
+pub(crate) fn carry<T>(f: impl FnOnce() -> T) -> Result<T, Carried> {
+    panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| Carried { payload, place: PLACE.take() })
+}
+
 /// Polls a handler, and makes a failed attempt of its panic.
 pub(super) fn poll(handler: &mut Handler, context: &mut Context<'_>) -> Poll<Attempt> {
     // The handler is not polled again after a panic.
