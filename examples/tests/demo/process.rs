@@ -115,7 +115,12 @@ impl Drop for Demo {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- the demo's log\n{}---", self.log());
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!(
+                "--- the last lines of the demo's log\n{}\n---",
+                lines[lines.len().saturating_sub(20)..].join("\n")
+            );
         }
     }
 }
