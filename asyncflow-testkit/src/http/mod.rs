@@ -25,7 +25,6 @@
 mod cases;
 mod exchange;
 mod flows;
-mod outage;
 mod probe;
 mod reference;
 mod request;

@@ -1,6 +1,6 @@
 //! What lies behind a case's mounts: nodes and a store of its own.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,9 +10,10 @@ use asyncflow_core::{
     SystemClock, Token, TokioExecutor, state,
 };
 
+use crate::faults::{Faults, Faulty};
+
 use super::exchange::fail;
 use super::flows;
-use super::outage::Outage;
 use super::probe::Probe;
 use super::request::Request;
 use super::stage::{Puppet, Stage};
@@ -25,7 +26,7 @@ pub(super) struct World {
     pub(super) mount: Arc<Mount>,
     /// The store as it is, whether or not the nodes reach it.
     store: MemoryStore,
-    away: Arc<AtomicBool>,
+    pub(super) faults: Faults,
     pub(super) clock: Arc<ShiftedClock>,
     stage: Arc<Stage>,
     nodes: Mutex<Vec<FlowEngine>>,
@@ -35,12 +36,12 @@ impl World {
     pub(super) fn new(mount: Arc<Mount>) -> Arc<Self> {
         let clock = Arc::<ShiftedClock>::default();
         let store = MemoryStore::with_clock(clock.clone());
-        Arc::new(Self { mount, store, clock, away: Arc::default(), stage: Arc::default(), nodes: Mutex::default() })
+        Arc::new(Self { mount, store, clock, faults: Faults::new(), stage: Arc::default(), nodes: Mutex::default() })
     }
 
     /// A node without flows.
     pub(super) fn bare_node(&self) -> EngineBuilder {
-        let store = Outage { inner: self.store.clone(), away: self.away.clone() };
+        let store = Faulty::new(self.store.clone(), &self.faults);
         let node = FlowEngine::builder().store(store).clock(self.clock.clone()).executor(TokioExecutor::new());
         // However slow the machine is, no handler is dropped where a case does not want it.
         node.timing(|times| times.grace = Duration::from_secs(3600))
@@ -57,13 +58,9 @@ impl World {
         engine
     }
 
-    /// Lets the nodes reach the store no more, or again.
-    pub(super) fn outage(&self, away: bool) {
-        self.away.store(away, Ordering::SeqCst);
-    }
-
     pub(super) async fn end(&self) {
-        self.outage(false);
+        self.faults.away(false);
+        self.faults.frozen(false);
         self.stage.close();
         let nodes = std::mem::take(&mut *self.nodes.lock().unwrap_or_else(PoisonError::into_inner));
         for node in nodes {

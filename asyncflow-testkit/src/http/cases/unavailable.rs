@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::faults::Fault;
+
 use super::{Cases, Probe, Request};
 
 pub(super) fn cases(cases: &mut Cases) {
@@ -13,6 +15,8 @@ pub(super) fn cases(cases: &mut Cases) {
         "while the store is away every endpoint is the problem unavailable, and all is there again after it",
         store_away,
     );
+    cases.add("while the store does not answer, every endpoint is the problem unavailable before long", store_silent);
+    cases.add("a job whose insert was answered with a fault is one job all the same", answer_lost);
     cases.add("a wait during which the store goes away ends", waiting_while_away);
 }
 
@@ -58,7 +62,7 @@ async fn store_away(t: Probe) {
     let t = t.on(t.world.node().timing(|times| times.call = Duration::from_millis(100))).await;
     let job = t.puppet("puppet").await;
     let done = t.done("echo", "1").await;
-    t.world.outage(true);
+    t.world.faults.away(true);
     for request in [
         Request::post("/echo").json("1"),
         Request::post("/echo").with("idempotency-key", "k").wait(25).json("1"),
@@ -75,7 +79,7 @@ async fn store_away(t: Probe) {
     // What needs no store is refused as ever.
     t.send(Request::get("/nope")).await.problem(404, "not-found");
     t.send(Request::post("/echo").json("{")).await.problem(400, "invalid-json");
-    t.world.outage(false);
+    t.world.faults.away(false);
     t.send(Request::get(job.path("status"))).await.is(200).says("/Status", "Processing");
     t.send(Request::get(format!("/echo/{done}/result"))).await.is(200).body_is("1");
     t.send(Request::post("/echo").json("1")).await.is(202);
@@ -84,12 +88,39 @@ async fn store_away(t: Probe) {
     t.send(Request::get(job.path("result"))).await.is(200).body_is(r#""all the same""#);
 }
 
+async fn store_silent(t: Probe) {
+    let t = t.on(t.world.node().timing(|times| times.call = Duration::from_millis(100))).await;
+    let job = t.puppet("puppet").await;
+    t.world.faults.frozen(true);
+    for request in [
+        Request::post("/echo").json("1"),
+        Request::get(job.path("status")),
+        Request::get(job.path("result")).wait(25),
+        Request::delete(job.path("")),
+    ] {
+        t.soon(t.send(request)).await.problem(503, "unavailable");
+    }
+    t.world.faults.frozen(false);
+    t.send(Request::get(job.path("status"))).await.is(200).says("/Status", "Processing");
+}
+
+async fn answer_lost(t: Probe) {
+    for (fault, jobs) in [(Fault::After, 1), (Fault::Before, 2)] {
+        t.world.faults.next_writes([fault]);
+        let job = t.puppet("puppet").await;
+        t.stored("puppet", jobs).await;
+        job.succeed(json!(jobs));
+        t.ended("puppet", job.id()).await;
+        t.send(Request::get(job.path("result"))).await.is(200).body_is(jobs.to_string());
+    }
+}
+
 async fn waiting_while_away(t: Probe) {
     let job = t.puppet("puppet").await;
     let mut waiting = t.quiet().open(Request::get(job.path("result")).wait(2)).await;
     waiting.stays_open(Duration::from_millis(50)).await;
-    t.world.outage(true);
+    t.world.faults.away(true);
     let answer = waiting.answer().await;
     answer.expect(matches!(answer.status, 202 | 503), "202, or 503");
-    t.world.outage(false);
+    t.world.faults.away(false);
 }
