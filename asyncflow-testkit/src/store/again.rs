@@ -11,7 +11,11 @@ use asyncflow_core::{
 use super::subject::{LEASE, Subject, claim, ids, next};
 
 async fn three(subject: &Subject) -> (asyncflow_core::Token, Vec<Claimed>) {
-    let inserts = (0..5).map(|_| subject.job()).collect();
+    let mut inserts: Vec<_> = (0..5).map(|_| subject.job()).collect();
+    // By rank they stand otherwise than by id.
+    for (lead, insert) in inserts.iter_mut().enumerate() {
+        insert.facts.lead = lead as i64;
+    }
     subject.write(Batch { inserts, ..Batch::default() }).await;
     let token = subject.token();
     (token, subject.claim(next(3), token).await)

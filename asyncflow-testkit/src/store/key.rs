@@ -79,6 +79,15 @@ pub async fn ends(subject: &Subject) {
     assert_eq!(subject.insert(&used(subject, "k", 1)).await, Inserted::OtherBody);
 }
 
+/// A job's own id is found after its key's time is over, and the key stays free.
+pub async fn ends_before_its_job(subject: &Subject) {
+    let insert = used(subject, "k", 1);
+    let (id, created) = first(subject, &insert).await;
+    subject.clock.advance(Duration::from_secs(3601));
+    assert_eq!(subject.insert(&insert).await, Inserted::Existing { id, created });
+    first(subject, &used(subject, "k", 2)).await;
+}
+
 /// The time of a key runs from its first use, however often it is used.
 pub async fn from_first_use(subject: &Subject) {
     let (id, created) = first(subject, &used(subject, "k", 1)).await;

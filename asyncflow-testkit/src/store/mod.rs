@@ -56,9 +56,12 @@ macro_rules! behaviours {
 /// Every behaviour, by name.
 const BEHAVIOURS: &[(&str, Behaviour)] = behaviours! {
     insert: as_given put_off any_bytes an_id_again twice_in_a_batch one_of_many_at_once apart_by_flow;
-    key: finds_its_job other_body apart_by_owner_and_flow outlives_its_job ends from_first_use not_used_by_a_refusal one_of_many_at_once;
-    room: no_more_than_may_wait waiting_is_scheduled_or_ready per_owner known_jobs_need_none exact_at_once exact_in_a_batch;
-    claim: as_claimed by_rank first_in_first_out by_priority ready_anew just_ready_ones by_id just_known_versions at_most_jobs at_most_bytes just_its_flow one_of_a_thousand apart_at_once;
+    key: finds_its_job other_body apart_by_owner_and_flow outlives_its_job ends ends_before_its_job from_first_use
+        not_used_by_a_refusal one_of_many_at_once;
+    room: no_more_than_may_wait waiting_is_scheduled_or_ready per_owner known_jobs_need_none exact_at_once
+        exact_in_a_batch;
+    claim: as_claimed by_rank first_in_first_out by_priority ready_anew just_ready_ones by_id just_known_versions
+        at_most_jobs at_most_bytes just_its_flow one_of_a_thousand apart_at_once;
     again: the_same_jobs without_those_that_left nothing_left marks_are_seen by_id at_once;
     guard: version version_past_a_heartbeat holder holder_knows_marks still_due missing one_of_many_at_once;
     patch: every_field every_state extremes purge_not_too_young purge id_after_purge;

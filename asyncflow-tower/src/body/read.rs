@@ -21,12 +21,17 @@ impl Announced {
     }
 }
 
-/// The body so far. One of a single frame is not copied.
+/// The smallest and the largest piece that a body is gathered in.
+const PIECES: (usize, usize) = (4 << 10, 1 << 20);
+
+/// The body so far. One of a single frame is not copied; others are gathered in growing pieces, which are joined at the end: a buffer that
+/// grew would leave as much behind, and bodies that are refused in the end must not cost that.
 #[derive(Debug)]
 pub(crate) struct Collected {
     limit: usize,
+    length: usize,
     first: Bytes,
-    all: Vec<u8>,
+    pieces: Vec<Vec<u8>>,
 }
 
 /// The body is larger than the limit.
@@ -36,37 +41,56 @@ pub(crate) struct TooLarge;
 impl Collected {
     /// Nothing yet, of `limit` bytes at most.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, first: Bytes::new(), all: Vec::new() }
+        Self { limit, length: 0, first: Bytes::new(), pieces: Vec::new() }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.first.len() + self.all.len()
+        self.length
     }
 
     /// Adds a frame's bytes.
     pub(crate) fn push(&mut self, mut data: impl Buf) -> Result<(), TooLarge> {
-        if data.remaining() > self.limit - self.len() {
+        let more = data.remaining();
+        if more > self.limit - self.length {
             return Err(TooLarge);
         }
-        if self.len() == 0 {
-            self.first = data.copy_to_bytes(data.remaining());
+        if self.length == 0 {
+            self.first = data.copy_to_bytes(more);
+            self.length = more;
             return Ok(());
         }
-        if self.all.is_empty() {
-            self.all.extend_from_slice(&std::mem::take(&mut self.first));
-        }
+        let first = std::mem::take(&mut self.first);
+        self.gather(&first);
+        self.length += more;
         while data.has_remaining() {
             let chunk = data.chunk();
-            self.all.extend_from_slice(chunk);
+            self.gather(chunk);
             let read = chunk.len();
             data.advance(read);
         }
         Ok(())
     }
 
+    fn gather(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            match self.pieces.last_mut().filter(|piece| piece.len() < piece.capacity()) {
+                Some(piece) => {
+                    let (now, later) = bytes.split_at(bytes.len().min(piece.capacity() - piece.len()));
+                    piece.extend_from_slice(now);
+                    bytes = later;
+                }
+                None => self.pieces.push(Vec::with_capacity(self.length.clamp(PIECES.0, PIECES.1))),
+            }
+        }
+    }
+
     /// All that came.
-    pub(crate) fn finish(self) -> Bytes {
-        if self.all.is_empty() { self.first } else { self.all.into() }
+    pub(crate) fn finish(mut self) -> Bytes {
+        match self.pieces.len() {
+            0 => self.first,
+            1 => self.pieces.swap_remove(0).into(),
+            _ => self.pieces.concat().into(),
+        }
     }
 }
 
@@ -111,6 +135,19 @@ mod tests {
         body.push(frame.clone()).unwrap();
         assert_eq!(body.finish().as_ptr(), frame.as_ptr());
         assert_eq!(Collected::new(2).push(frame), Err(TooLarge));
+    }
+
+    #[test]
+    fn many_frames_are_joined_as_they_came() {
+        let frames: Vec<Vec<u8>> = (0..5000_usize).map(|n| vec![n as u8; n % 1400]).collect();
+        let all = frames.concat();
+        let mut body = Collected::new(all.len());
+        for frame in &frames {
+            body.push(&frame[..]).unwrap();
+        }
+        assert_eq!(body.len(), all.len());
+        assert_eq!(body.push(&b"x"[..]), Err(TooLarge));
+        assert!(body.finish() == all);
     }
 
     #[test]

@@ -79,6 +79,15 @@ impl Client {
         format!("{flow}/{}", answer.json()["RequestId"].as_str().unwrap())
     }
 
+    /// Submits a job, and waits until its handler has started: one that has not is handed back by a drain.
+    pub(crate) async fn start(&mut self, flow: &str, request: &str) -> String {
+        let job = self.submit(flow, request).await;
+        // By the time that another one has taken 100 ms, it surely has.
+        let other = self.submit("/data", r#"{"count":1}"#).await;
+        self.ended(&other).await;
+        job
+    }
+
     /// How a job is, once it has ended.
     pub(crate) async fn ended(&mut self, job: &str) -> Value {
         loop {

@@ -1,5 +1,7 @@
 //! Many jobs of every flow at once, some cancelled and some deleted midway: each ends as it should, with its own result.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -14,7 +16,7 @@ const BATCH: usize = 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_job_ends_as_it_should() {
-    let batches = if prove() { 20_000_usize.div_ceil(CONNECTIONS * BATCH) } else { 2 };
+    let batches = if prove() { 20_000_usize.div_ceil(CONNECTIONS * BATCH) } else { 8 };
     for framework in FRAMEWORKS.into_iter().take(if prove() { FRAMEWORKS.len() } else { 1 }) {
         let demo = Demo::start(&["--framework", framework]);
         let mut connections = JoinSet::new();
@@ -30,7 +32,11 @@ async fn every_job_ends_as_it_should() {
         while let Some(connection) = connections.join_next().await {
             connection.unwrap();
         }
-        assert_eq!(demo.client().await.get("/health").await.json()["running"], 0);
+        // What was deleted is stopped soon.
+        let mut client = demo.client().await;
+        while client.get("/health").await.json()["running"] != 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 

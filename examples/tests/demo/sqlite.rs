@@ -16,10 +16,10 @@ async fn what_a_drain_could_not_wait_for_runs_after_the_restart() {
     let mut client = demo.client().await;
     let done = client.submit("/echo", "[1]").await;
     assert_eq!(client.result(&done).await, json!([1]));
-    let running = client.submit("/sleep", r#"{"ms":1000}"#).await;
+    let running = client.start("/sleep", r#"{"ms":1000}"#).await;
     let waiting = client.submit("/sleep", r#"{"ms":1}"#).await;
     demo.signal("TERM");
-    assert_eq!(demo.wait().code(), Some(0));
+    assert_eq!(demo.wait().await.code(), Some(0));
 
     let demo = Demo::start(&["--store", &store]);
     let mut client = demo.client().await;

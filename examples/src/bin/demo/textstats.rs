@@ -12,8 +12,8 @@ const MIB: usize = 1024 * 1024;
 const MOST_TEXT: usize = 20 * MIB;
 /// The longest request: as JSON a text takes more room, for its escapes.
 pub(crate) const MOST_BODY: usize = 24 * MIB;
-/// Bytes of requests that are received and worked on at once: four of the longest.
-pub(crate) const MOST_AT_ONCE: usize = 4 * MOST_BODY;
+/// Bytes of requests that are received and worked on at once: two of the longest. A body that grows takes up to three times its size.
+pub(crate) const MOST_AT_ONCE: usize = 2 * MOST_BODY;
 /// Bytes of text between two looks at whether to stop.
 const STEP: usize = MIB / 4;
 /// How many of the most frequent words are named.

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    future::poll_fn,
     io,
     pin::{Pin, pin},
     task::{Context, Poll},
@@ -10,9 +11,16 @@ use std::{
 
 use asyncflow_tower::{FlowBody, FlowFuture};
 use http::{Request, Response};
-use hyper::{body::Incoming, server::conn::http1, service};
+use hyper::{
+    body::Incoming,
+    server::conn::http1::{self, Connection},
+    service,
+};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 use tower_service::Service;
 
 use super::{App, HEALTH};
@@ -37,21 +45,31 @@ pub(super) async fn serve(
         };
         let _ = connection.set_nodelay(true);
         let connection = http1::Builder::new().serve_connection(TokioIo::new(connection), Endpoints(app.clone()));
-        let mut closing = closing.clone();
-        tokio::spawn(async move {
-            let mut connection = pin!(connection);
-            tokio::select! {
-                biased;
-                _ = connection.as_mut() => return,
-                _ = closing.changed() => connection.as_mut().graceful_shutdown(),
-            }
-            let _ = connection.await;
-        });
+        tokio::spawn(converse(connection, closing.clone()));
     }
     drop((listener, closing));
     close.send_replace(());
     close.closed().await;
     Ok(())
+}
+
+/// Answers on one connection until the client ends it, or once it is closing, what is being answered has been.
+async fn converse(connection: Connection<TokioIo<TcpStream>, Endpoints>, closing: watch::Receiver<()>) {
+    let mut news = closing.clone();
+    let (mut connection, mut news) = (pin!(connection), pin!(news.changed()));
+    let (mut listens, mut told) = (false, false);
+    let ended = poll_fn(|context| {
+        // Polled once, the news wakes this task when it comes; to look whether it has come costs less than to poll for it each time.
+        if !std::mem::replace(&mut listens, true) {
+            let _ = news.as_mut().poll(context);
+        }
+        if !told && closing.has_changed().unwrap_or(true) {
+            told = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(context)
+    });
+    let _ = ended.await;
 }
 
 /// The app as hyper's own kind of service.
