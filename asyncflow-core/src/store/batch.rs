@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Guard, Part, Patch};
+use super::{Guard, Part, Parts, Patch};
 use crate::{
     job::{JobId, JobKey, Mark, Record, Stamp, State, Tally, Token},
     policy::Policy,
@@ -17,6 +17,18 @@ pub struct Batch {
     pub changes: Vec<Change>,
     /// Jobs to take.
     pub claims: Vec<Claim>,
+}
+
+impl Batch {
+    /// The bytes of all parts in it.
+    pub(super) fn bytes(&self) -> usize {
+        let requests = self.inserts.iter().map(|insert| insert.request.bytes.len());
+        let outcomes = self.changes.iter().map(|change| match &change.patch.parts {
+            Parts::Result(part) | Parts::Error(part) => part.bytes.len(),
+            Parts::Keep | Parts::Drop => 0,
+        });
+        requests.chain(outcomes).sum()
+    }
 }
 
 /// What became of a batch's entries, each in the order asked.

@@ -24,11 +24,13 @@ pub struct Coalescing {
     pub in_flight: usize,
     /// Entries at which a batch takes no further company; 256 unless set.
     pub entries: usize,
+    /// Bytes of parts at which a batch takes no further company; 8 MiB unless set.
+    pub bytes: usize,
 }
 
 impl Default for Coalescing {
     fn default() -> Self {
-        Self { in_flight: 1, entries: 256 }
+        Self { in_flight: 1, entries: 256, bytes: 8 << 20 }
     }
 }
 
@@ -42,6 +44,12 @@ impl Coalescing {
     /// Sets at how many entries a batch takes no further company.
     pub fn entries(mut self, entries: usize) -> Self {
         self.entries = entries.max(1);
+        self
+    }
+
+    /// Sets at how many bytes of parts a batch takes no further company.
+    pub fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes.max(1);
         self
     }
 }
@@ -150,11 +158,11 @@ async fn drive<S: Store>(store: Arc<S>, mut queue: mpsc::Receiver<Ask>, coalesci
         }
         // Never closed: what waits for it comes at once or when a batch is back.
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
-        gathering.drain(&mut queue, coalescing.entries);
+        gathering.drain(&mut queue, coalescing);
         for _ in 0..if company { TURNS } else { 0 } {
             // Those who were just answered are about to ask again.
             tokio::task::yield_now().await;
-            gathering.drain(&mut queue, coalescing.entries);
+            gathering.drain(&mut queue, coalescing);
         }
         let asks = gathering.take();
         company = asks.len() > 1;
@@ -174,13 +182,14 @@ async fn drive<S: Store>(store: Arc<S>, mut queue: mpsc::Receiver<Ask>, coalesci
 struct Gathering {
     asks: Vec<Ask>,
     entries: usize,
+    bytes: usize,
     changed: HashSet<JobId>,
     later: Vec<Ask>,
 }
 
 impl Gathering {
-    fn drain(&mut self, queue: &mut mpsc::Receiver<Ask>, most: usize) {
-        while self.entries < most && self.later.len() < MOST_LATER {
+    fn drain(&mut self, queue: &mut mpsc::Receiver<Ask>, most: Coalescing) {
+        while self.entries < most.entries && self.bytes < most.bytes && self.later.len() < MOST_LATER {
             let Ok(ask) = queue.try_recv() else { break };
             self.add(ask);
         }
@@ -194,6 +203,7 @@ impl Gathering {
             return;
         }
         self.entries += inserts.len() + changes.len() + claims.len();
+        self.bytes += ask.batch.bytes();
         self.changed.extend(changes.iter().map(|change| change.job.id));
         self.asks.push(ask);
     }

@@ -247,3 +247,12 @@ async fn a_store_that_panics_is_answered_for_and_asked_again() {
     assert!(matches!(store.write(&insert(1, "panic")).await, Err(StoreError::Unavailable(_))));
     store.write(&insert(2, "1")).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn large_parts_do_not_gather_without_end() {
+    let store = store(Coalescing::default().bytes(1000));
+    let large: &'static str = "x".repeat(400).leak();
+    all(&store, (0..30).map(|n| insert(n, large))).await;
+    let sizes = store.inner().sizes.lock().unwrap().clone();
+    assert!(sizes.iter().all(|size| *size <= 3), "{sizes:?}");
+}
