@@ -18,6 +18,8 @@ const PAGE: usize = 500;
 /// Renews leases for as long as the node lives.
 pub(crate) async fn keep_leases(node: Arc<Node>) {
     loop {
+        // A node that runs nothing is not woken for it.
+        node.crew.busy().await;
         tokio::time::sleep(node.timing.heartbeat).await;
         let running = node.crew.all();
         for page in running.chunks(PAGE) {

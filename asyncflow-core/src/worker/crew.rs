@@ -4,7 +4,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -24,6 +24,9 @@ pub(crate) struct Crew {
     shards: [Mutex<ById<Arc<Running>>>; SHARDS],
     taken: AtomicUsize,
     idle: Notify,
+    /// Somebody waits for a job to run.
+    awaited: AtomicBool,
+    busy: Notify,
 }
 
 impl Crew {
@@ -32,6 +35,9 @@ impl Crew {
         let before = self.shard(running.id).insert(running.id.as_u128(), running.clone());
         if let Some(before) = before {
             before.tell(Stop::Lost);
+        }
+        if self.awaited.load(Ordering::SeqCst) {
+            self.busy.notify_one();
         }
         Member { crew: self, running }
     }
@@ -69,6 +75,15 @@ impl Crew {
                 notified.await;
             }
         }
+    }
+
+    /// Waits until a job runs: for one task.
+    pub(super) async fn busy(&self) {
+        self.awaited.store(true, Ordering::SeqCst);
+        while self.shards.iter().all(|shard| lock(shard).is_empty()) {
+            self.busy.notified().await;
+        }
+        self.awaited.store(false, Ordering::SeqCst);
     }
 
     fn shard(&self, id: JobId) -> MutexGuard<'_, ById<Arc<Running>>> {
