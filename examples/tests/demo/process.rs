@@ -52,22 +52,27 @@ impl Demo {
 
     /// Starts it as the command says, and waits until it listens.
     pub(crate) fn spawn(command: &mut Command) -> Self {
-        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = spawned.expect("the demo can be started");
-        let log = Arc::new(Mutex::new(String::new()));
-        let (stderr, lines) = (child.stderr.take().unwrap(), log.clone());
+        let mut demo = Self::spawn_unread(command);
+        let (stderr, log) = (demo.child.stderr.take().unwrap(), demo.log.clone());
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                let mut lines = lines.lock().unwrap();
-                lines.push_str(&line);
-                lines.push('\n');
+                let mut log = log.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
             }
         });
+        demo
+    }
+
+    /// Starts it as the command says, waits until it listens, and leaves its log unread.
+    pub(crate) fn spawn_unread(command: &mut Command) -> Self {
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = spawned.expect("the demo can be started");
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.strip_prefix("listening on http://").and_then(|line| line.strip_suffix('\n')?.parse().ok());
         // Made before anything can fail, so that it is killed then.
-        let demo = Self { child, address: address.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))), log };
+        let demo = Self { child, address: address.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))), log: Arc::default() };
         assert!(address.is_some(), "it said {line:?}");
         demo
     }

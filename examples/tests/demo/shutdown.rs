@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     client::Client,
-    process::{Demo, FRAMEWORKS},
+    process::{Demo, FRAMEWORKS, command},
 };
 
 /// Waits until it takes nothing new.
@@ -51,4 +51,21 @@ async fn a_second_signal_ends_it_at_once() {
         // A drain would take 30 s.
         assert!(started.elapsed().as_secs() < 20);
     }
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_holds_up_nothing() {
+    let mut demo = Demo::spawn_unread(&mut command(&["--addr", "127.0.0.1:0"]));
+    let mut client = demo.client().await;
+    let message = "a long story ".repeat(100);
+    let mut jobs = Vec::new();
+    // More than any pipe holds.
+    for _ in 0..1000 {
+        jobs.push(client.submit("/fail", &format!(r#"{{"message":"{message}"}}"#)).await);
+    }
+    for job in jobs {
+        assert_eq!(client.error(&job).await.1, message);
+    }
+    demo.signal("TERM");
+    assert_eq!(demo.wait().await.code(), Some(0));
 }

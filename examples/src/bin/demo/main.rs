@@ -2,6 +2,7 @@
 
 mod cli;
 mod flows;
+mod log;
 mod serve;
 mod signals;
 mod store;
@@ -9,15 +10,10 @@ mod textstats;
 
 use std::{io::Write, process::ExitCode, time::Duration};
 
+use crate::{cli::Options, serve::App, signals::Signals};
 use asyncflow_core::{BoxError, FlowEngine};
 use asyncflow_tower::{FlowService, InvalidSetting};
 use tokio::{net::TcpListener, runtime, sync::oneshot, time::timeout};
-use tracing_subscriber::{
-    EnvFilter,
-    filter::{FromEnvError, LevelFilter},
-};
-
-use crate::{cli::Options, serve::App, signals::Signals};
 
 /// Much of what a request costs is many small allocations: a server does well to have an allocator that is fast at them.
 #[global_allocator]
@@ -30,25 +26,22 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let options = Options::read();
-    if let Err(error) = start_log() {
-        eprintln!("error: the environment variable RUST_LOG: {error}");
-        return ExitCode::from(2);
-    }
-    match start(options) {
+    let log = match log::start() {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("error: the environment variable RUST_LOG: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let ended = start(options);
+    log.written();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
-}
-
-/// To stderr, whatever `RUST_LOG` asks for; what is off costs nothing.
-fn start_log() -> Result<(), FromEnvError> {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env()?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-    Ok(())
 }
 
 fn start(options: Options) -> Result<(), BoxError> {

@@ -38,10 +38,14 @@ pub(super) async fn serve(
             () = &mut shutdown => break,
             accepted = listener.accept() => accepted,
         };
-        let Ok((connection, _)) = accepted else {
-            // Too many connections are open: some will end.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
+        let connection = match accepted {
+            Ok((connection, _)) => connection,
+            Err(error) => {
+                // Most often too many connections are open: some will end.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
         };
         let _ = connection.set_nodelay(true);
         let connection = http1::Builder::new().serve_connection(TokioIo::new(connection), Endpoints(app.clone()));
