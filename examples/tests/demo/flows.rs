@@ -73,13 +73,13 @@ async fn sleep_and_stubborn(demo: &Demo) {
         assert_eq!(client.result(&job).await, json!({ "ms": 5 }));
     }
     let sleep = client.submit("/sleep", r#"{"ms":3600000}"#).await;
-    let stubborn = client.submit("/stubborn", r#"{"ms":2000}"#).await;
+    let stubborn = client.submit("/stubborn", r#"{"ms":5000}"#).await;
     for job in [&sleep, &stubborn] {
         assert_eq!(client.send("POST", &format!("{job}/cancel"), &[], "").await.status, 202);
     }
     assert_eq!(client.ended(&sleep).await["Status"], "Cancelled");
     // It ends by itself before its grace is over, with success.
-    assert_eq!(client.result(&stubborn).await, json!({ "ms": 2000 }));
+    assert_eq!(client.result(&stubborn).await, json!({ "ms": 5000 }));
 }
 
 async fn failures(demo: &Demo) {
