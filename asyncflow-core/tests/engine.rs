@@ -2,11 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use asyncflow_core::{
-    Again, Cancelled, FlowEngine, FlowOptions, JobContext, JobError, MemoryStore, Progress, Retry, Stamp, State,
-    SubmitOptions, TokioClock, WaitError, blocking,
+    Again, Cancelled, EngineBuilder, FlowEngine, FlowOptions, Handler, IdempotencyKey, JobContext, JobError,
+    MemoryStore, Progress, Retry, Role, Stamp, State, SubmitError, SubmitOptions, TokioClock, Until, WaitError, Wrap,
+    blocking, store::Part,
 };
 use serde_json::{Value, json};
 
@@ -181,4 +187,144 @@ async fn a_drain_lets_jobs_end_and_hands_back_the_rest() {
     let job = again.flow::<u64, u64>("stubborn").unwrap().job(long.id());
     assert_eq!(job.wait().await.unwrap(), 60_000);
     assert_eq!(job.status().await.unwrap().unwrap().attempt(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_honoured_is_an_error_at_the_start() {
+    let says = async |builder: EngineBuilder| builder.start().await.unwrap_err().to_string();
+    let twice = FlowEngine::builder().flow("echo", echo).flow("echo", echo);
+    assert_eq!(says(twice).await, "flow `echo` is registered twice: give one of them another name");
+    for name in ["", "a/b", "ä", "..", "a b", &"x".repeat(65)] {
+        let error = says(FlowEngine::builder().flow(name, echo)).await;
+        assert!(error.contains("cannot have this name"), "{name}: {error}");
+    }
+    let options = FlowOptions::new().priority(11);
+    let error = says(FlowEngine::builder().flow_with("echo", echo, options)).await;
+    assert_eq!(error, "flow `echo`, option `priority`: 11 is not within -10 to 10");
+    let error = says(FlowEngine::builder().timing(|timing| timing.heartbeat = Duration::from_secs(20))).await;
+    assert!(error.contains("lease") && error.contains("heartbeat"), "{error}");
+    let error = says(FlowEngine::builder().lease(Duration::ZERO)).await;
+    assert!(error.contains("lease is 0ns"), "{error}");
+}
+
+#[test]
+fn without_a_runtime_there_is_no_start() {
+    let start = FlowEngine::builder().flow("echo", echo).start();
+    let mut start = std::pin::pin!(start);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(Err(error)) = start.as_mut().poll(&mut context) else { panic!("it starts") };
+    assert!(error.to_string().contains("no tokio runtime"), "{error}");
+}
+
+#[tokio::test]
+async fn a_handle_of_other_types_says_both() {
+    let engine = engine().await;
+    let error = engine.flow::<u64, String>("sleep").unwrap_err().to_string();
+    assert!(error.contains("takes u64 and gives u64") && error.contains("asks for u64 and"), "{error}");
+    let error = engine.flow::<u64, u64>("slumber").unwrap_err().to_string();
+    assert!(error.contains("there is no flow `slumber`") && error.contains("sleep"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_handler_gives_that_cannot_be_kept_is_a_failure_of_its_own_type() {
+    use std::collections::HashMap;
+    let small = FlowOptions::new().max_result(10);
+    let engine = FlowEngine::builder()
+        .store(store())
+        .flow_with("large", |n: usize, _: JobContext| async move { Ok::<_, String>("x".repeat(n)) }, small)
+        .flow("unwritable", |n: u8, _: JobContext| async move { Ok::<_, String>(HashMap::from([((n, n), n)])) })
+        .start()
+        .await
+        .unwrap();
+    let large = engine.flow::<usize, String>("large").unwrap();
+    assert_eq!(large.submit(8).await.unwrap().wait().await.unwrap(), "xxxxxxxx");
+    let Err(WaitError::Failed(error)) = large.submit(9).await.unwrap().wait().await else { panic!("no failure") };
+    assert_eq!(error.kind, JobError::RESULT_TOO_LARGE);
+    let flow = engine.flow_ref("unwritable").unwrap();
+    let id = flow.submit(Part::json("1"), SubmitOptions::new()).await.unwrap().id;
+    flow.wait(id, Until::Ended, Duration::from_secs(5)).await.unwrap();
+    let error = JobError::from_part(&flow.outcome(id).await.unwrap().unwrap()).unwrap();
+    assert_eq!(error.kind, JobError::UNENCODABLE_RESULT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_request_that_no_longer_fits_is_a_failure_of_its_own_type() {
+    let store = store();
+    let serve = FlowEngine::builder().store(store.clone()).role(Role::Serve).flow("f", echo).start().await.unwrap();
+    let id = serve.flow::<Value, Value>("f").unwrap().submit(json!("text")).await.unwrap().id();
+    let later = FlowEngine::builder().store(store).flow("f", sleep).start().await.unwrap();
+    let Err(WaitError::Failed(error)) = later.flow::<u64, u64>("f").unwrap().job(id).wait().await else {
+        panic!("no failure")
+    };
+    assert_eq!(error.kind, JobError::UNDECODABLE_REQUEST);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wraps_go_around_each_attempt_the_last_one_outermost() {
+    struct Tell(&'static str, Arc<Mutex<Vec<String>>>);
+    impl Wrap for Tell {
+        fn wrap(&self, job: JobContext, handler: Handler) -> Handler {
+            let (name, told) = (self.0, self.1.clone());
+            Box::pin(async move {
+                told.lock().unwrap().push(format!("{name} before {}", job.attempt()));
+                let attempt = handler.await;
+                told.lock().unwrap().push(format!("{name} after {}", attempt.is_success()));
+                attempt
+            })
+        }
+    }
+    let told = Arc::default();
+    let engine = FlowEngine::builder()
+        .store(store())
+        .flow("echo", echo)
+        .wrap(Tell("inner", Arc::clone(&told)))
+        .wrap(Tell("outer", Arc::clone(&told)))
+        .start()
+        .await
+        .unwrap();
+    engine.flow::<Value, Value>("echo").unwrap().submit(json!(1)).await.unwrap().wait().await.unwrap();
+    let told = told.lock().unwrap().clone();
+    assert_eq!(told, ["outer before 1", "inner before 1", "inner after true", "outer after true"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_says_how_it_and_its_jobs_fare() {
+    let engine = FlowEngine::builder()
+        .store(store())
+        .flow_with("sleep", sleep, FlowOptions::new().concurrency(1))
+        .start()
+        .await
+        .unwrap();
+    let flow = engine.flow::<u64, u64>("sleep").unwrap();
+    flow.submit(1).await.unwrap().wait().await.unwrap();
+    for answer in flow.submit_many([3_600_000, 1, 1]).await.unwrap() {
+        answer.unwrap();
+    }
+    flow.submit_with(1, SubmitOptions::new().run_in(Duration::from_secs(3600))).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let stats = engine.stats().await.unwrap().flows.remove(0);
+    assert_eq!((stats.waiting, stats.scheduled, stats.running, stats.succeeded), (3, 1, 1, 1));
+    assert!(engine.health().await.is_ready());
+    engine.shutdown(Duration::ZERO).await;
+    assert!(!engine.health().await.is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_names_one_job_and_a_higher_priority_goes_first() {
+    let engine = FlowEngine::builder()
+        .store(store())
+        .flow_with("sleep", sleep, FlowOptions::new().concurrency(1))
+        .start()
+        .await
+        .unwrap();
+    let flow = engine.flow::<u64, u64>("sleep").unwrap();
+    let key = || SubmitOptions::new().idempotency_key(IdempotencyKey::new("k").unwrap());
+    let first = flow.submit_with(100, key()).await.unwrap();
+    assert_eq!(flow.submit_with(100, key()).await.unwrap().id(), first.id());
+    assert!(matches!(flow.submit_with(101, key()).await, Err(SubmitError::KeyReused)));
+    let low = flow.submit_with(100, SubmitOptions::new().priority(-1)).await.unwrap();
+    let high = flow.submit_with(100, SubmitOptions::new().priority(1)).await.unwrap();
+    high.wait().await.unwrap();
+    assert_ne!(low.status().await.unwrap().unwrap().state(), State::Succeeded);
+    assert!(matches!(flow.submit_with(1, SubmitOptions::new().priority(11)).await, Err(SubmitError::Priority(11))));
 }

@@ -1,43 +1,18 @@
 //! Engines over a store that is away, slow or choosy: what can go on does, and nobody else pays.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
 use std::{
     sync::{Arc, mpsc},
     task::{Context, Poll, Wake, Waker},
     thread,
-    time::Duration,
 };
 
+use super::{SECOND, memory, node, sleeper};
 use asyncflow_core::{
-    FlowEngine, FlowHandle, FlowOptions, JobContext, MemoryStore, Progress, Retention, Stamp, State, Store,
-    SubmitError, SubmitOptions, TokioClock,
+    FlowEngine, FlowOptions, JobContext, MemoryStore, Progress, Retention, State, Store, SubmitError, SubmitOptions,
     store::{Part, StoreError},
 };
 use asyncflow_testkit::faults::{Fault, Faults, Faulty};
 use tokio::time::{Instant, advance, sleep, timeout};
-
-const SECOND: Duration = Duration::from_secs(1);
-
-fn memory() -> MemoryStore {
-    MemoryStore::with_clock(Arc::new(TokioClock::at(Stamp::from_micros(1_700_000_000_000_000))))
-}
-
-async fn sleeper(millis: u64, job: JobContext) -> Result<u32, String> {
-    sleep(Duration::from_millis(millis)).await;
-    Ok(job.attempt())
-}
-
-async fn node(store: &MemoryStore, faults: &Faults, options: FlowOptions) -> (FlowEngine, FlowHandle<u64, u32>) {
-    let engine = FlowEngine::builder()
-        .store(Faulty::new(store.clone(), faults))
-        .flow_with("sleep", sleeper, options)
-        .start()
-        .await
-        .unwrap();
-    let flow = engine.flow("sleep").unwrap();
-    (engine, flow)
-}
 
 async fn count(store: &MemoryStore, state: State) -> u64 {
     store.counts("sleep").await.unwrap().of(state)

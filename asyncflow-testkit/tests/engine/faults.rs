@@ -1,48 +1,22 @@
 //! Engines over a store that goes wrong, in time that the tests turn.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
+use super::{SECOND, memory, node, sleeper, state_of};
 use asyncflow_core::{
-    Cancelled, FlowEngine, FlowHandle, FlowOptions, JobContext, JobError, JobHandle, MemoryStore, Retention, Role,
-    Stamp, State, SubmitError, TokioClock, WaitError, store::StoreError,
+    Cancelled, FlowEngine, FlowOptions, JobContext, JobError, MemoryStore, Retention, Role, State, SubmitError,
+    WaitError, store::StoreError,
 };
 use asyncflow_testkit::faults::{Fault, Faults, Faulty};
 use tokio::time::{Instant, sleep};
 
-const SECOND: Duration = Duration::from_secs(1);
-
-fn memory() -> MemoryStore {
-    MemoryStore::with_clock(Arc::new(TokioClock::at(Stamp::from_micros(1_700_000_000_000_000))))
-}
-
-async fn sleeper(millis: u64, job: JobContext) -> Result<u32, String> {
-    sleep(Duration::from_millis(millis)).await;
-    Ok(job.attempt())
-}
-
-async fn node(store: &MemoryStore, faults: &Faults) -> (FlowEngine, FlowHandle<u64, u32>) {
-    let engine =
-        FlowEngine::builder().store(Faulty::new(store.clone(), faults)).flow("sleep", sleeper).start().await.unwrap();
-    let flow = engine.flow("sleep").unwrap();
-    (engine, flow)
-}
-
-async fn state_of<R>(job: &JobHandle<R>) -> State {
-    job.status().await.unwrap().unwrap().state()
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_short_life_is_two_writes() {
     let (store, faults) = (memory(), Faults::new());
-    let (_engine, flow) = node(&store, &faults).await;
+    let (_engine, flow) = node(&store, &faults, FlowOptions::new()).await;
     sleep(Duration::from_millis(10)).await;
     let before = faults.writes();
     let job = flow.submit(0).await.unwrap();
@@ -55,7 +29,7 @@ async fn a_short_life_is_two_writes() {
 async fn a_lost_answer_costs_nothing() {
     for fault in [Fault::Before, Fault::After] {
         let (store, faults) = (memory(), Faults::new());
-        let (_engine, flow) = node(&store, &faults).await;
+        let (_engine, flow) = node(&store, &faults, FlowOptions::new()).await;
         sleep(Duration::from_millis(10)).await;
         // The submit with its claim, the claim asked again, the insert again; then the job's end.
         faults.next_writes([fault, fault, fault, fault, fault]);
@@ -74,7 +48,7 @@ async fn store_counts(store: &MemoryStore) -> [u64; 6] {
 #[tokio::test(start_paused = true)]
 async fn an_outcome_waits_for_a_store_that_is_away_and_never_becomes_a_failure() {
     let (store, faults) = (memory(), Faults::new());
-    let (_engine, flow) = node(&store, &faults).await;
+    let (_engine, flow) = node(&store, &faults, FlowOptions::new()).await;
     let job = flow.submit(1000).await.unwrap();
     sleep(SECOND / 2).await;
     faults.away(true);
@@ -86,7 +60,7 @@ async fn an_outcome_waits_for_a_store_that_is_away_and_never_becomes_a_failure()
 #[tokio::test(start_paused = true)]
 async fn a_result_that_the_store_refuses_is_a_failure_of_its_own_type() {
     let (store, faults) = (memory(), Faults::new());
-    let (_engine, flow) = node(&store, &faults).await;
+    let (_engine, flow) = node(&store, &faults, FlowOptions::new()).await;
     sleep(Duration::from_millis(10)).await;
     faults.next_writes([Fault::None, Fault::Reject]);
     let job = flow.submit(10).await.unwrap();
@@ -97,7 +71,7 @@ async fn a_result_that_the_store_refuses_is_a_failure_of_its_own_type() {
 #[tokio::test(start_paused = true)]
 async fn an_insert_that_cannot_be_made_says_so_within_the_call_timeout() {
     let (store, faults) = (memory(), Faults::new());
-    let (_engine, flow) = node(&store, &faults).await;
+    let (_engine, flow) = node(&store, &faults, FlowOptions::new()).await;
     faults.away(true);
     let began = Instant::now();
     assert!(matches!(flow.submit(0).await, Err(SubmitError::Store(StoreError::Unavailable(_)))));
@@ -112,8 +86,8 @@ async fn an_insert_that_cannot_be_made_says_so_within_the_call_timeout() {
 #[tokio::test(start_paused = true)]
 async fn the_jobs_of_a_node_that_is_gone_are_taken_over_in_time() {
     let (store, frozen) = (memory(), Faults::new());
-    let (_gone, flow) = node(&store, &frozen).await;
-    let (_other, elsewhere) = node(&store, &Faults::new()).await;
+    let (_gone, flow) = node(&store, &frozen, FlowOptions::new()).await;
+    let (_other, elsewhere) = node(&store, &Faults::new(), FlowOptions::new()).await;
     let job = elsewhere.job(flow.submit(3_600_000).await.unwrap().id());
     sleep(SECOND).await;
     assert_eq!(state_of(&job).await, State::Processing);
@@ -130,11 +104,11 @@ async fn the_jobs_of_a_node_that_is_gone_are_taken_over_in_time() {
 #[tokio::test(start_paused = true)]
 async fn a_stale_outcome_is_refused() {
     let (store, frozen) = (memory(), Faults::new());
-    let (_gone, flow) = node(&store, &frozen).await;
+    let (_gone, flow) = node(&store, &frozen, FlowOptions::new()).await;
     let job_id = flow.submit(50_000).await.unwrap().id();
     sleep(SECOND).await;
     frozen.frozen(true);
-    let (_other, elsewhere) = node(&store, &Faults::new()).await;
+    let (_other, elsewhere) = node(&store, &Faults::new(), FlowOptions::new()).await;
     let job = elsewhere.job(job_id);
     sleep(50 * SECOND).await;
     // The first attempt's outcome lies ready, and its job is held by another worker.
@@ -151,7 +125,7 @@ async fn a_job_whose_workers_are_lost_three_times_in_a_row_fails() {
     let mut id = None;
     for round in 1..=3 {
         let frozen = Faults::new();
-        let (_gone, flow) = node(&store, &frozen).await;
+        let (_gone, flow) = node(&store, &frozen, FlowOptions::new()).await;
         match id {
             None => id = Some(flow.submit(3_600_000).await.unwrap().id()),
             Some(id) => {
@@ -163,7 +137,7 @@ async fn a_job_whose_workers_are_lost_three_times_in_a_row_fails() {
         sleep(SECOND).await;
         frozen.frozen(true);
     }
-    let (_last, flow) = node(&store, &Faults::new()).await;
+    let (_last, flow) = node(&store, &Faults::new(), FlowOptions::new()).await;
     let Err(WaitError::Failed(error)) = flow.job(id.unwrap()).wait().await else { panic!("no failure") };
     assert_eq!(error.kind, JobError::WORKER_LOST);
 }
@@ -171,8 +145,8 @@ async fn a_job_whose_workers_are_lost_three_times_in_a_row_fails() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_was_away_for_longer_than_a_lease_costs_no_healthy_work() {
     let (store, faults) = (memory(), Faults::new());
-    let (_engine, flow) = node(&store, &faults).await;
-    let (_other, _) = node(&store, &faults).await;
+    let (_engine, flow) = node(&store, &faults, FlowOptions::new()).await;
+    let (_other, _) = node(&store, &faults, FlowOptions::new()).await;
     let job = flow.submit(120_000).await.unwrap();
     sleep(SECOND).await;
     faults.away(true);
@@ -186,8 +160,8 @@ async fn readers_and_cancels_reach_other_nodes_with_and_without_hints() {
     for (deaf, patience) in [(false, SECOND), (true, 6 * SECOND)] {
         let (store, faults) = (memory(), Faults::new());
         faults.deaf(deaf);
-        let (_runs, flow) = node(&store, &faults).await;
-        let (_asks, elsewhere) = node(&store, &faults).await;
+        let (_runs, flow) = node(&store, &faults, FlowOptions::new()).await;
+        let (_asks, elsewhere) = node(&store, &faults, FlowOptions::new()).await;
         let job = elsewhere.job(flow.submit(3_600_000).await.unwrap().id());
         sleep(SECOND).await;
         let waiting = tokio::spawn({
@@ -213,7 +187,7 @@ async fn hints_are_not_needed() {
         .start()
         .await
         .unwrap();
-    let (_works, _) = node(&store, &faults).await;
+    let (_works, _) = node(&store, &faults, FlowOptions::new()).await;
     sleep(SECOND / 2).await;
     let flow = serve.flow::<u64, u32>("sleep").unwrap();
     let began = Instant::now();
@@ -225,7 +199,7 @@ async fn hints_are_not_needed() {
 #[tokio::test(start_paused = true)]
 async fn a_deleted_job_is_gone_for_readers_at_once_and_for_good_when_its_worker_has_stopped() {
     let (store, faults) = (memory(), Faults::new());
-    let (_engine, flow) = node(&store, &faults).await;
+    let (_engine, flow) = node(&store, &faults, FlowOptions::new()).await;
     let job = flow.submit(3_600_000).await.unwrap();
     sleep(SECOND).await;
     assert!(job.delete().await.unwrap());
@@ -259,7 +233,7 @@ async fn ended_jobs_are_purged_when_their_time_is_over() {
 #[tokio::test(start_paused = true)]
 async fn a_claim_that_cannot_be_answered_does_not_stop_a_node() {
     let (store, faults) = (memory(), Faults::new());
-    let (_engine, flow) = node(&store, &faults).await;
+    let (_engine, flow) = node(&store, &faults, FlowOptions::new()).await;
     sleep(SECOND).await;
     faults.away(true);
     sleep(120 * SECOND).await;

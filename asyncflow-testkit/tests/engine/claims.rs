@@ -1,7 +1,5 @@
 //! Claims and leases where things go wrong: none is lost, none is left to nobody, and no stale one writes.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
 use std::{
     sync::{
         Arc, Mutex,
@@ -11,41 +9,15 @@ use std::{
     time::Duration,
 };
 
+use super::{SECOND, memory, node, sleeper, state_of};
 use asyncflow_core::{
-    Delivery, Executor, FlowEngine, FlowHandle, FlowOptions, JobContext, JobHandle, JobKey, MemoryStore, Role, Stamp,
-    State, TokioClock, Worker, blocking,
+    Delivery, Executor, FlowEngine, FlowOptions, JobContext, JobHandle, JobKey, Role, State, Worker, blocking,
 };
 use asyncflow_testkit::faults::{Fault, Faults, Faulty};
 use tokio::{
     sync::Notify,
     time::{Instant, advance, sleep},
 };
-
-const SECOND: Duration = Duration::from_secs(1);
-
-fn memory() -> MemoryStore {
-    MemoryStore::with_clock(Arc::new(TokioClock::at(Stamp::from_micros(1_700_000_000_000_000))))
-}
-
-async fn sleeper(millis: u64, job: JobContext) -> Result<u32, String> {
-    sleep(Duration::from_millis(millis)).await;
-    Ok(job.attempt())
-}
-
-async fn node(store: &MemoryStore, faults: &Faults, options: FlowOptions) -> (FlowEngine, FlowHandle<u64, u32>) {
-    let engine = FlowEngine::builder()
-        .store(Faulty::new(store.clone(), faults))
-        .flow_with("sleep", sleeper, options)
-        .start()
-        .await
-        .unwrap();
-    let flow = engine.flow("sleep").unwrap();
-    (engine, flow)
-}
-
-async fn state_of<R>(job: &JobHandle<R>) -> State {
-    job.status().await.unwrap().unwrap().state()
-}
 
 async fn attempt_of<R>(job: &JobHandle<R>) -> u32 {
     job.status().await.unwrap().unwrap().attempt()
