@@ -1,4 +1,5 @@
-//! The endpoints. A new one: a variant of [`Endpoint`] with its place, its method and its arm in `start`, and its file beside this one.
+//! The endpoints. A new one: a variant of [`Endpoint`] with its place (both also in their `ALL`), its method and its arm in `start`, and its
+//! file beside this one.
 
 mod answering;
 mod call;
