@@ -180,6 +180,7 @@ async fn a_drain_lets_jobs_end_and_hands_back_the_rest() {
     let report = engine.shutdown(Duration::from_secs(5)).await;
     assert_eq!((report.finished, report.handed_over, report.cut_off), (1, 1, 0));
     assert!(flow.submit(1).await.is_err());
+    assert_eq!(engine.shutdown(Duration::from_secs(5)).await, report, "a second call reports the same drain");
     assert_eq!(short.status().await.unwrap().unwrap().state(), State::Succeeded);
     let status = long.status().await.unwrap().unwrap();
     assert_eq!((status.state(), status.attempt()), (State::Enqueued, 0));

@@ -203,6 +203,8 @@ impl EngineBuilder {
             crew: Crew::default(),
             reporter: Arc::default(),
             rest: Rest::default(),
+            taken_at_drain: AtomicUsize::new(0),
+            handed_over: AtomicUsize::new(0),
             alarm: Alarm::default(),
             word: Notify::new(),
             phase: AtomicU8::new(Phase::Open as u8),

@@ -44,6 +44,10 @@ pub(crate) struct Node {
     pub(crate) crew: Crew,
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) rest: Rest,
+    /// Slots that were taken when the drain began.
+    pub(crate) taken_at_drain: AtomicUsize,
+    /// Jobs that went back to wait for another node.
+    pub(crate) handed_over: AtomicUsize,
     pub(crate) waiting: Waiting,
     pub(crate) alarm: Alarm,
     /// Word of ready jobs, for whoever fills free slots.

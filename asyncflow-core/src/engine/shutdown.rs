@@ -1,6 +1,9 @@
 //! How a node goes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::time::timeout;
 
@@ -11,20 +14,21 @@ use crate::{flow::Stop, trace};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Jobs that ran when the drain began and ended in time.
+    /// Jobs that were taken when the drain began and ended by themselves.
     pub finished: usize,
-    /// Jobs that were told to stop, and went back to wait for another node (or ended just then).
+    /// Jobs that went back to wait for another node: not started yet, or told to stop.
     pub handed_over: usize,
     /// Jobs whose body could not be dropped, or whose end could not be written: their leases end by themselves.
     pub cut_off: usize,
 }
 
 pub(super) async fn shutdown(node: &Arc<Node>, patience: Duration) -> ShutdownReport {
-    node.advance(Phase::Draining);
+    let taken = node.crew.taken();
+    if node.advance(Phase::Draining) {
+        node.taken_at_drain.store(taken, Ordering::SeqCst);
+    }
     node.waiting.wake_all();
-    let at_first = node.crew.taken();
     let in_time = node.on_runtime(|| timeout(patience, node.crew.idle())).await;
-    let left = node.crew.taken();
     if in_time.is_err() {
         for running in node.crew.all() {
             running.tell(Stop::Drained);
@@ -35,8 +39,9 @@ pub(super) async fn shutdown(node: &Arc<Node>, patience: Duration) -> ShutdownRe
     }
     let cut_off = node.crew.taken();
     node.advance(Phase::Closed);
-    let report =
-        ShutdownReport { finished: at_first.saturating_sub(left), handed_over: left.saturating_sub(cut_off), cut_off };
+    let handed_over = node.handed_over.load(Ordering::SeqCst);
+    let at_first = node.taken_at_drain.load(Ordering::SeqCst);
+    let report = ShutdownReport { finished: at_first.saturating_sub(handed_over + cut_off), handed_over, cut_off };
     trace::debug!(
         finished = report.finished,
         handed_over = report.handed_over,

@@ -117,6 +117,9 @@ impl Node {
         }
         match answers.changes.pop() {
             Some(Changed::Applied(record)) => {
+                if matches!(end.event, Some(Event::Drained)) && !record.state.is_ended() {
+                    self.handed_over.fetch_add(1, Ordering::SeqCst);
+                }
                 self.follow(&record, batch.changes.last().and_then(|change| change.patch.due))
             }
             Some(Changed::Refused(record)) if record.token == running.record().token => {
