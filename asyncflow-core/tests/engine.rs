@@ -62,6 +62,12 @@ async fn engine() -> FlowEngine {
         .unwrap()
 }
 
+/// An engine that runs one job at a time.
+async fn one_at_a_time() -> FlowEngine {
+    let options = FlowOptions::new().concurrency(1);
+    FlowEngine::builder().store(store()).flow_with("sleep", sleep, options).start().await.unwrap()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_job_is_followed_to_its_result() {
     let engine = engine().await;
@@ -290,12 +296,7 @@ async fn wraps_go_around_each_attempt_the_last_one_outermost() {
 
 #[tokio::test(start_paused = true)]
 async fn an_engine_says_how_it_and_its_jobs_fare() {
-    let engine = FlowEngine::builder()
-        .store(store())
-        .flow_with("sleep", sleep, FlowOptions::new().concurrency(1))
-        .start()
-        .await
-        .unwrap();
+    let engine = one_at_a_time().await;
     let flow = engine.flow::<u64, u64>("sleep").unwrap();
     flow.submit(1).await.unwrap().wait().await.unwrap();
     for answer in flow.submit_many([3_600_000, 1, 1]).await.unwrap() {
@@ -312,12 +313,7 @@ async fn an_engine_says_how_it_and_its_jobs_fare() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_names_one_job_and_a_higher_priority_goes_first() {
-    let engine = FlowEngine::builder()
-        .store(store())
-        .flow_with("sleep", sleep, FlowOptions::new().concurrency(1))
-        .start()
-        .await
-        .unwrap();
+    let engine = one_at_a_time().await;
     let flow = engine.flow::<u64, u64>("sleep").unwrap();
     let key = || SubmitOptions::new().idempotency_key(IdempotencyKey::new("k").unwrap());
     let first = flow.submit_with(100, key()).await.unwrap();

@@ -128,6 +128,7 @@ async fn engine(store: &MemoryStore) -> FlowEngine {
             "block",
             blocking(move |millis: u64, _: JobContext| {
                 let _inside = blocks.enter();
+                // A body that blocks its thread is what is tested here.
                 std::thread::sleep(Duration::from_millis(millis));
                 Ok::<_, String>(millis)
             }),

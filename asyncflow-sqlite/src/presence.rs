@@ -59,6 +59,7 @@ fn patiently(path: &Path, patience: Duration, lock: impl Fn() -> Result<(), TryL
     loop {
         match lock() {
             Ok(()) => return Ok(true),
+            // A file's lock can be waited for without an end, or not at all: so it is tried. This thread is the opener's own.
             Err(TryLockError::WouldBlock) if Instant::now() < end => sleep(Duration::from_millis(10)),
             Err(TryLockError::WouldBlock) => return Ok(false),
             Err(TryLockError::Error(error)) => {

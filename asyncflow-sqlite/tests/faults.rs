@@ -123,7 +123,7 @@ mod read_only {
     }
 
     #[tokio::test]
-    #[ignore = "run by the test above"]
+    #[ignore = "the test above runs it, as a process of another user: by itself it has nothing to open"]
     async fn child() {
         let Ok(path) = std::env::var("CHILD_PATH") else { return };
         let store = match SqliteStore::open(&path).await {

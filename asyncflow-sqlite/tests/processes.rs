@@ -39,7 +39,7 @@ fn start(role: &str, path: &Path) -> (Child, impl Iterator<Item = String>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "run by the tests here"]
+#[ignore = "the tests here run it, as the processes that they kill: by itself it has nothing to open"]
 async fn child() {
     let (Ok(role), Ok(path)) = (std::env::var("CHILD_ROLE"), std::env::var("CHILD_PATH")) else { return };
     let subject = open(Path::new(&path)).await;

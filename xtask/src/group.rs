@@ -67,6 +67,7 @@ fn wait(child: &mut Child, deadline: Instant) -> io::Result<End> {
         if Instant::now() >= deadline {
             return Ok(End::OutOfTime);
         }
+        // The standard library has no wait for a child with an end to it.
         thread::sleep(Duration::from_millis(20));
     }
 }

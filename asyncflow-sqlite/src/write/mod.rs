@@ -141,6 +141,7 @@ fn begin(db: &Connection, patience: Duration) -> Result<Transaction<'_>> {
     loop {
         match Transaction::new_unchecked(db, TransactionBehavior::Immediate) {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < end => {
+                // The writer's own thread: no async one waits here.
                 std::thread::sleep(PAUSE);
             }
             begun => return Ok(begun?),

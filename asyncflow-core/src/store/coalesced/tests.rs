@@ -189,7 +189,7 @@ async fn a_caller_that_goes_away_leaves_its_batch_whole() {
 }
 
 /// Bytes that are counted as long as they are held.
-struct Held(#[allow(dead_code, reason = "it is held")] Arc<()>);
+struct Held(#[allow(dead_code, reason = "its drop is what is counted")] Arc<()>);
 
 impl AsRef<[u8]> for Held {
     fn as_ref(&self) -> &[u8] {
