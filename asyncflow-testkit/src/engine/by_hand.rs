@@ -13,10 +13,10 @@ use std::{
 
 use async_trait::async_trait;
 use asyncflow_core::{
-    BoxError, Executor, JobKey, MemoryStore, Record, State, Store, Token, Worker,
+    BoxError, Executor, JobKey, MemoryStore, Record, Settings, State, Store, Token, Worker,
     store::{
-        Answers, Batch, Change, Changed, Claim, Counts, Guard, HintStream, Page, Part, PartName, Pick, Query,
-        StoreError,
+        Answers, Attention, Batch, Change, Changed, Claim, Counts, Guard, HintStream, Page, Part, PartName, Pick,
+        Query, StoreError,
     },
 };
 use std::sync::Arc;
@@ -119,8 +119,12 @@ impl Store for ByHand {
         self.store.part(job, name).await
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<Record>, StoreError> {
+    async fn due(&self, limit: usize) -> Result<Attention, StoreError> {
         self.store.due(limit).await
+    }
+
+    async fn put_settings(&self, settings: &Settings) -> Result<bool, StoreError> {
+        self.store.put_settings(settings).await
     }
 
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {

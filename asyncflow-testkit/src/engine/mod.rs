@@ -14,21 +14,23 @@
 //! # /*
 //! #[tokio::test(start_paused = true)]
 //! # */
-//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
-//! let test = TestEngine::start(flows(FlowEngine::builder())).await;
-//! // What a handler makes of a request:
-//! assert_eq!(test.perform("greet", "world").await.result::<String>(), "hello, world");
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! async fn a_greeting_is_tried_again() {
+//!     let test = TestEngine::start(flows(FlowEngine::builder())).await;
+//!     // What a handler makes of a request:
+//!     assert_eq!(test.perform("greet", "world").await.result::<String>(), "hello, world");
 //!
-//! // What an endpoint of yours enqueues: mount `test.engine()` as you mount your own, and send it requests.
-//! test.engine().flow::<String, String>("greet").unwrap().submit("moon".into()).await.unwrap();
-//! test.enqueued("greet").request("moon".to_owned()).assert_one();
+//!     // What an endpoint of yours enqueues: mount `test.engine()` as you mount your own, and send it requests.
+//!     test.engine().flow::<String, String>("greet").unwrap().submit("moon".into()).await.unwrap();
+//!     test.enqueued("greet").request("moon".to_owned()).assert_one();
 //!
-//! // What happens when things go wrong, a minute later:
-//! test.fail_next("greet", "the moon is away");
-//! assert_eq!(test.run_next("greet").await.run_in(), Some(Duration::from_secs(60)));
-//! test.advance(Duration::from_secs(60)).await;
-//! assert_eq!(test.run_next("greet").await.state(), State::Succeeded);
-//! # }
+//!     // What happens when things go wrong, a minute later:
+//!     test.fail_next("greet", "the moon is away");
+//!     assert_eq!(test.run_next("greet").await.run_in(), Some(Duration::from_secs(60)));
+//!     test.advance(Duration::from_secs(60)).await;
+//!     assert_eq!(test.run_next("greet").await.state(), State::Succeeded);
+//! }
+//! # fn main() { a_greeting_is_tried_again() }
 //! ```
 //!
 //! # Jobs

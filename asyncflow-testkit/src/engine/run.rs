@@ -129,7 +129,7 @@ impl TestEngine {
     }
 
     /// Runs jobs of all flows until none waits, and turns the clock to each that is put off, be it for a retry: returns them as they
-    /// were after each attempt.
+    /// were after each attempt. What a limit holds back stays.
     ///
     /// # Panics
     /// As [`run_all`](Self::run_all).
@@ -297,7 +297,7 @@ fn whole_millis(time: Duration) -> Duration {
 }
 
 fn not_run(job: &JobKey) -> String {
-    format!("the job cannot be run here: its flow `{}` is registered as one that other nodes run", job.flow)
+    format!("the job is not taken up now: `{}` is paused, at its limits, or run by other nodes", job.flow)
 }
 
 /// An attempt that was begun.
