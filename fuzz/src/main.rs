@@ -19,6 +19,7 @@ macro_rules! targets {
 
 const TARGETS: &[Target] = targets! {
     asyncflow_core: json JSON, values VALUES;
+    asyncflow_tower: route ROUTE, headers HEADERS;
 };
 
 static TARGET: LazyLock<&Target> = LazyLock::new(|| {
