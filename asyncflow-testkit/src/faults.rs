@@ -11,8 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use asyncflow_core::{
-    JobId, JobKey, Record, Store,
-    store::{Answers, Batch, Counts, HintStream, Hints, Page, Part, PartName, Query, StoreError},
+    JobId, JobKey, Record, Settings, Store,
+    store::{Answers, Attention, Batch, Counts, HintStream, Hints, Page, Part, PartName, Query, StoreError},
 };
 use tokio::sync::Notify;
 
@@ -155,8 +155,12 @@ impl<S: Store> Store for Faulty<S> {
         self.reach().await?.part(job, name).await
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<Record>, StoreError> {
+    async fn due(&self, limit: usize) -> Result<Attention, StoreError> {
         self.reach().await?.due(limit).await
+    }
+
+    async fn put_settings(&self, settings: &Settings) -> Result<bool, StoreError> {
+        self.reach().await?.put_settings(settings).await
     }
 
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {

@@ -6,7 +6,7 @@ use std::{
     marker::PhantomData,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicUsize},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize},
     },
     time::Duration,
 };
@@ -19,6 +19,7 @@ use super::{
     news,
     node::{Line, Node, Phase},
     recovery,
+    settings::Live,
     waiting::Waiting,
 };
 use crate::{
@@ -180,6 +181,7 @@ impl EngineBuilder {
             Arc::new(Line {
                 policy: options.policy(),
                 versions: options.versions(),
+                live: Live::new(&options),
                 slots: Slots::new(options.concurrency.get()),
                 bytes: AtomicUsize::new(0),
                 // What waited before this node came is found at once.
@@ -206,6 +208,7 @@ impl EngineBuilder {
             taken_at_drain: AtomicUsize::new(0),
             handed_over: AtomicUsize::new(0),
             alarm: Alarm::default(),
+            settings: AtomicU64::new(0),
             word: Notify::new(),
             phase: AtomicU8::new(Phase::Open as u8),
             phases: Notify::new(),

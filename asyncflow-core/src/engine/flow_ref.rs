@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     job::{JobId, JobKey, Mark, Record, Stamp},
-    policy::FlowOptions,
+    policy::{FlowOptions, InvalidOptions},
     state::{self, Event, Refusal},
     store::{Batch, Change, Changed, Part, PartName, StoreError},
 };
@@ -56,19 +56,25 @@ pub enum Cancelled {
 pub enum EngineError {
     /// The store could not be asked.
     Store(StoreError),
+    /// Limits that cannot be kept.
+    Limits(InvalidOptions),
 }
 
 impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Store(error) = self;
-        error.fmt(f)
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Limits(error) => error.fmt(f),
+        }
     }
 }
 
 impl std::error::Error for EngineError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        let Self::Store(error) = self;
-        Some(error)
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Limits(error) => Some(error),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod health;
 mod news;
 mod node;
 mod recovery;
+mod settings;
 mod shutdown;
 mod submit;
 mod waiting;
@@ -21,7 +22,7 @@ pub use health::{FlowStats, Health, Stats};
 pub use node::Timing;
 pub(crate) use node::{LAST_GRACE, Line, Node, Phase};
 pub use shutdown::ShutdownReport;
-pub use submit::{IdempotencyKey, InvalidKey, SubmitError, SubmitOptions, Submitted};
+pub use submit::{IdempotencyKey, IfLive, InvalidKey, SubmitError, SubmitOptions, Submitted};
 pub use waiting::Until;
 
 use crate::{

@@ -6,7 +6,7 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     task::Poll,
     time::Duration,
@@ -14,7 +14,7 @@ use std::{
 
 use tokio::{runtime::Handle, sync::Notify, task::JoinHandle, time::Instant};
 
-use super::{Role, alarm::Alarm, waiting::Waiting};
+use super::{Role, alarm::Alarm, settings::Live, waiting::Waiting};
 use crate::{
     chance::Chance,
     clock::Clock,
@@ -50,6 +50,8 @@ pub(crate) struct Node {
     pub(crate) handed_over: AtomicUsize,
     pub(crate) waiting: Waiting,
     pub(crate) alarm: Alarm,
+    /// The version of the settings that were taken up.
+    pub(super) settings: AtomicU64,
     /// Word of ready jobs, for whoever fills free slots.
     pub(crate) word: Notify,
     pub(super) phase: AtomicU8,
@@ -108,6 +110,8 @@ pub(crate) struct Line {
     pub(crate) options: FlowOptions,
     pub(crate) policy: Arc<Policy>,
     pub(crate) versions: Arc<[u16]>,
+    /// What was set for it while nodes run.
+    pub(crate) live: Live,
     pub(crate) slots: Slots,
     /// Bytes of requests being received and worked on.
     pub(crate) bytes: AtomicUsize,
@@ -130,6 +134,11 @@ impl Node {
     /// Whether jobs of this flow run here.
     pub(crate) fn works(&self, line: &Line) -> bool {
         self.role != Role::Serve && line.flow.runs()
+    }
+
+    /// Whether jobs of this flow are taken up here now.
+    pub(crate) fn takes_up(&self, line: &Line) -> bool {
+        self.works(line) && !line.live.is_paused()
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -175,16 +184,17 @@ impl Node {
     pub(crate) fn claim(&self, line: &Line, jobs: usize) -> Claim {
         let (flow, versions) = (line.name.clone(), line.versions.clone());
         let pick = Pick::Next { flow, versions, jobs, bytes: line.bytes_free() };
-        self.claim_by(pick)
+        self.claim_by(line, pick)
     }
 
     /// A claim of this job, under a new token.
-    pub(crate) fn claim_job(&self, job: JobKey) -> Claim {
-        self.claim_by(Pick::Job(job))
+    pub(crate) fn claim_job(&self, line: &Line, job: JobKey) -> Claim {
+        self.claim_by(line, Pick::Job(job))
     }
 
-    fn claim_by(&self, pick: Pick) -> Claim {
-        Claim { pick, token: self.chance.token(), patch: crate::state::claim(self.timing.lease) }
+    fn claim_by(&self, line: &Line, pick: Pick) -> Claim {
+        let limits = line.live.limits();
+        Claim { pick, limits, token: self.chance.token(), patch: crate::state::claim(self.timing.lease) }
     }
 
     /// Asks the store, for as long as a call may take. The future may be polled on any thread.

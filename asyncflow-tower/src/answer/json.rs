@@ -124,6 +124,8 @@ mod tests {
             mark: Mark::None,
             tally: Tally::default(),
             owner: None,
+            limit_key: None,
+            unique_key: None,
             progress: None,
             policy: Arc::new(Policy::default()),
         }
