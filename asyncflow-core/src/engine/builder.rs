@@ -1,17 +1,8 @@
 //! An engine's settings, and its start.
 
-use std::{
-    fmt,
-    future::Future,
-    marker::PhantomData,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize},
-    },
-    time::Duration,
-};
+use std::{fmt, future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
-use tokio::{runtime::Handle, sync::Notify, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     FlowEngine, Owner, Role, Timing,
@@ -29,6 +20,10 @@ use crate::{
     flow::{AnyFlow, Erased, Flow, FromPayload, IntoFlow, Remote, Wrap},
     policy::{FlowOptions, InvalidOptions},
     store::{MemoryStore, Store, StoreError},
+    sync::{
+        Handle, Notify,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize},
+    },
     trace,
     worker::{self, Crew, Rest, Slots, Worker},
 };
@@ -168,6 +163,13 @@ impl EngineBuilder {
     /// A flow's name or options cannot be honoured, times contradict, there is no tokio runtime, or the store could not be used: one that
     /// is not available is tried for 30 s.
     pub async fn start(self) -> Result<FlowEngine, StartError> {
+        let node = self.node().await?;
+        node.clone().begin();
+        Ok(FlowEngine { owner: Arc::new(Owner { node }) })
+    }
+
+    /// The node, before it does anything by itself.
+    pub(crate) async fn node(self) -> Result<Arc<Node>, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let store = self.store.clone().unwrap_or_else(|| Arc::new(MemoryStore::with_clock(self.clock.clone())));
         self.check(&*store)?;
@@ -191,7 +193,7 @@ impl EngineBuilder {
                 options,
             })
         };
-        let node = Arc::new(Node {
+        Ok(Arc::new(Node {
             waiting: Waiting::new(store.hints(), self.readers),
             store,
             executor: self.executor.unwrap_or_else(|| Arc::new(TokioExecutor::new())),
@@ -212,9 +214,7 @@ impl EngineBuilder {
             word: Notify::new(),
             phase: AtomicU8::new(Phase::Open as u8),
             phases: Notify::new(),
-        });
-        node.clone().begin();
-        Ok(FlowEngine { owner: Arc::new(Owner { node }) })
+        }))
     }
 
     fn check(&self, store: &dyn Store) -> Result<(), StartError> {
