@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shuttle::{future::block_on, thread};
+use shuttle::{future::block_on, sync::Barrier, thread};
 use tokio::time::Instant;
 
 use super::{
@@ -25,15 +25,17 @@ use crate::{
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A node that runs one job of `f` at once, which reports how far it is.
+/// Reports how far it is.
+async fn one(_: (), job: JobContext) -> Result<(), String> {
+    job.progress(Progress::new("half"));
+    job.progress(Progress::new("done"));
+    Ok(())
+}
+
+/// A node that runs one job of `f` at once.
 fn one_at_a_time() -> Arc<Node> {
-    let handler = |_: (), job: JobContext| async move {
-        job.progress(Progress::new("half"));
-        job.progress(Progress::new("done"));
-        Ok::<_, String>(())
-    };
     let options = FlowOptions::new().concurrency(1).progress_interval(Duration::ZERO);
-    node(&memory(), EngineBuilder::new().flow_with("f", handler, options))
+    node(&memory(), EngineBuilder::new().flow_with("f", one, options))
 }
 
 /// What fills free slots, as an executor does.
@@ -46,17 +48,13 @@ fn work(node: &Arc<Node>) {
     }));
 }
 
-/// What brings the store's news to readers, as a node does.
+/// What brings the store's news to readers, as a node does. News of ready jobs it does not: where it is this node that submits, jobs are
+/// not to need it.
 fn listen(node: &Arc<Node>) {
     let node = node.clone();
-    node.waiting.hints.want_jobs(true);
     drop(shuttle::future::spawn(async move {
         loop {
-            let news = node.waiting.hints.next().await;
-            if news.ready.contains("f") {
-                node.backlog(&node.flows[0]);
-            }
-            news.changed.iter().for_each(|job| node.waiting.wake(job));
+            node.waiting.hints.next().await.changed.iter().for_each(|job| node.waiting.wake(job));
         }
     }));
 }
@@ -109,6 +107,25 @@ fn deliveries_that_wait_for_a_slot_are_given_it() {
             thread::spawn(move || block_on(worker.deliver(job(n))))
         });
         assert_eq!(deliveries.map(|delivery| delivery.join().unwrap()), [Delivery::Ran; 3]);
+    });
+}
+
+#[test]
+fn of_two_slots_that_are_given_at_once_each_is_taken() {
+    try_schedules(|| {
+        let node = node(&memory(), EngineBuilder::new().flow_with("f", one, FlowOptions::new().concurrency(2)));
+        let both = Arc::new(Barrier::new(2));
+        let slots = node.slots(&node.flows[0], 2);
+        let waiters = [(); 2].map(|()| {
+            let (node, both) = (node.clone(), both.clone());
+            thread::spawn(move || {
+                let _slot = block_on(node.next_slot(&node.flows[0]));
+                both.wait();
+            })
+        });
+        drop(slots);
+        waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
+        assert_eq!(node.crew.taken(), 0);
     });
 }
 
