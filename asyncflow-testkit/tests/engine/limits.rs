@@ -166,7 +166,9 @@ async fn a_paused_flow_starts_nothing_anywhere_until_it_goes_on() {
     here.pause("work").await.unwrap();
     sleep(2 * SECOND).await;
     let job = submit(&flow, "k").await;
+    let (_new, _) = node(&store, &Faults::new(), &seen, FlowOptions::new()).await;
     sleep(60 * SECOND).await;
+    assert!(seen.starts().is_empty(), "also not by a node that starts meanwhile");
     assert_eq!(state_of(&job).await, State::Enqueued);
     assert!(there.settings().await.unwrap().flows["work"].paused);
     let began = Instant::now();
