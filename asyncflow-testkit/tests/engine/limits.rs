@@ -229,8 +229,9 @@ async fn a_worker_that_is_cut_off_stops_before_another_may_start() {
 #[tokio::test]
 async fn a_cancelled_body_that_goes_on_keeps_its_place_in_the_fleet() {
     let (go, wait) = std::sync::mpsc::channel::<()>();
-    let wait = Mutex::new(wait);
+    let (wait, (begin, begun)) = (Mutex::new(wait), std::sync::mpsc::channel::<()>());
     let body = blocking(move |_: u32, _job: JobContext| {
+        begin.send(()).unwrap();
         wait.lock().unwrap().recv().ok();
         Ok::<_, String>(1_u32)
     });
@@ -243,7 +244,7 @@ async fn a_cancelled_body_that_goes_on_keeps_its_place_in_the_fleet() {
         .unwrap();
     let flow = engine.flow::<u32, u32>("work").unwrap();
     let first = flow.submit(1).await.unwrap();
-    while state_of(&first).await != State::Processing {
+    while begun.try_recv().is_err() {
         tokio::task::yield_now().await;
     }
     let second = flow.submit(2).await.unwrap();
