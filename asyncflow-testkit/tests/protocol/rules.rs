@@ -165,6 +165,8 @@ impl Protocol {
                 snoozes: job.counts.snoozes.into(),
             },
             owner: None,
+            limit_key: None,
+            unique_key: None,
             progress: None,
             policy: self.policy.clone(),
         }
