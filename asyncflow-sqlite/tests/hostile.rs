@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use asyncflow_core::{
     Clock, JobKey, ManualClock,
-    store::{Batch, Change, Guard, Part, PartName, Patch, Store, StoreError},
+    store::{Batch, Change, Guard, Part, PartName, Patch, StoreError},
 };
 use asyncflow_sqlite::{SqliteStore, Synchronous};
 use asyncflow_testkit::store::{FLOW, START, Subject};
