@@ -10,6 +10,8 @@ mod clock;
 mod engine;
 mod executor;
 mod flow;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod job;
 mod policy;
 pub mod state;
@@ -20,8 +22,8 @@ mod worker;
 pub use clock::{Clock, ManualClock, SystemClock, TokioClock};
 pub use engine::{
     Cancelled, EngineBuilder, EngineError, FlowEngine, FlowHandle, FlowMismatch, FlowRef, FlowStats, Health,
-    IdempotencyKey, InvalidKey, JobHandle, JobStatus, Receiving, Role, ShutdownReport, StartError, Stats, SubmitError,
-    SubmitOptions, Submitted, Timing, Until, WaitError,
+    IdempotencyKey, IfLive, InvalidKey, JobHandle, JobStatus, Receiving, Role, ShutdownReport, StartError, Stats,
+    SubmitError, SubmitOptions, Submitted, Timing, Until, WaitError,
 };
 pub use executor::{Executor, TokioExecutor};
 pub use flow::{
@@ -29,6 +31,6 @@ pub use flow::{
     IsFn, JobContext, Raw, Wrap, blocking,
 };
 pub use job::{InvalidJobId, JobError, JobId, JobKey, Mark, Progress, Record, Stamp, State, Tally, Token};
-pub use policy::{FlowOptions, InvalidOptions, Policy, Retention, Retry};
+pub use policy::{FlowOptions, FlowSettings, InvalidOptions, Limits, Policy, Rate, Retention, Retry, Settings};
 pub use store::{MemoryStore, Store};
 pub use worker::{Delivery, Worker};

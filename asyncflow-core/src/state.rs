@@ -101,7 +101,7 @@ pub fn submit(run_in: Option<Duration>, priority: i8, policy: &Arc<Policy>) -> F
     Facts {
         state: if delay.is_some() { State::Scheduled } else { State::Enqueued },
         due: delay.unwrap_or(policy.expiry),
-        lead: lead(priority, policy),
+        lead: policy.lead(priority),
         priority,
         policy: policy.clone(),
     }
@@ -110,6 +110,26 @@ pub fn submit(run_in: Option<Duration>, priority: i8, policy: &Arc<Policy>) -> F
 /// What a ready job becomes when a worker takes it, to hold it for `lease`.
 pub fn claim(lease: Duration) -> Patch {
     Patch { to: Some(State::Processing), due: Some(Due::In(lease)), progress: Some(None), ..Patch::default() }
+}
+
+/// What becomes of a waiting job when another takes its place, as the one that lives of its key.
+pub fn replace(policy: &Policy) -> Patch {
+    Patch { to: Some(State::Cancelled), due: Some(Due::Purge(policy.retention.cancelled)), ..Patch::default() }
+}
+
+/// Gives a job that has just become ready its place where owners take turns: after the owner's last one, and not before the one whose
+/// turn it is. `line`: the [`ready_at`] of the job that was taken last, or where none waited of that which came first; `last`: that of the
+/// owner's last one, if any of the owner's waits.
+pub fn turn(record: &mut Record, line: Option<i64>, last: Option<i64>) {
+    let Some(spacing) = record.policy.spacing else { return };
+    let after_last = last.map_or(i64::MIN, |last| last.saturating_add(micros(spacing)));
+    let ready = line.unwrap_or(ready_at(record)).max(after_last);
+    record.rank = ready.saturating_sub(record.policy.lead(record.priority));
+}
+
+/// From when on a ready job's rank counts, its priority aside: when it became ready, or in a line of turns where it stands. Microseconds.
+pub fn ready_at(record: &Record) -> i64 {
+    record.rank.saturating_add(record.policy.lead(record.priority))
 }
 
 /// What becomes of the job of this record by this event.
@@ -247,7 +267,7 @@ fn ready(record: &Record) -> Patch {
     Patch {
         to: Some(State::Enqueued),
         due: Some(Due::In(record.policy.expiry)),
-        lead: Some(lead(record.priority, &record.policy)),
+        lead: Some(record.policy.lead(record.priority)),
         ..Patch::default()
     }
 }
@@ -289,9 +309,8 @@ fn dismiss(patch: Patch) -> Patch {
     Patch { due: Some(Due::Purge(Duration::ZERO)), progress: Some(None), parts: Parts::Drop, ..patch }
 }
 
-/// How much earlier than it is a job of this priority counts, in microseconds.
-fn lead(priority: i8, policy: &Policy) -> i64 {
-    i64::try_from(policy.boost.as_micros()).unwrap_or(i64::MAX).saturating_mul(priority.into())
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ fn insert(n: u128, run_in: Duration) -> Insert {
         flow_version: 0,
         facts: state::submit(Some(run_in), 0, &Arc::new(Policy::default())),
         owner: None,
+        limit_key: None,
+        unique: None,
         request: Part::json("1"),
         idempotency: None,
         room: Room { waiting: 1_000_000, waiting_per_owner: None },
@@ -51,17 +53,17 @@ async fn what_is_due_comes_in_pages_the_longest_past_first_however_ids_are_sprea
         let clock = clock();
         let delay = |n: u128| SECOND + Duration::from_millis((n * 7919 % 5000) as u64);
         let store = with(&clock, (1..=1000).map(|n| insert(n * step, delay(n)))).await;
-        assert!(store.due(10).await.unwrap().is_empty());
+        assert!(store.due(10).await.unwrap().records.is_empty());
         clock.advance(10 * SECOND);
         for limit in [1, 10, 256, 999, 1000, 2000] {
-            let page = store.due(limit).await.unwrap();
+            let page = store.due(limit).await.unwrap().records;
             assert_eq!(page.len(), limit.min(1000));
             assert!(page.is_sorted_by_key(|record| record.due));
         }
         // Page after page, each job comes once.
         let mut seen = BTreeSet::new();
         loop {
-            let page = store.due(100).await.unwrap();
+            let page = store.due(100).await.unwrap().records;
             if page.is_empty() {
                 break;
             }
@@ -85,13 +87,13 @@ async fn a_job_that_comes_back_to_a_time_is_due_once() {
     for _ in 0..20 {
         change(&store, 1, put_off(30 * SECOND)).await;
         change(&store, 1, put_off(Duration::ZERO)).await;
-        assert_eq!(store.due(10).await.unwrap().len(), 1);
+        assert_eq!(store.due(10).await.unwrap().records.len(), 1);
         change(&store, 1, put_off(30 * SECOND)).await;
-        assert!(store.due(10).await.unwrap().is_empty());
+        assert!(store.due(10).await.unwrap().records.is_empty());
         clock.advance(Duration::from_millis(1));
     }
     clock.advance(40 * SECOND);
-    assert_eq!(store.due(10).await.unwrap().len(), 1);
+    assert_eq!(store.due(10).await.unwrap().records.len(), 1);
 }
 
 #[tokio::test]
@@ -100,11 +102,11 @@ async fn a_clock_that_is_set_back_or_far_ahead_loses_no_job() {
     let began = Stamp::from_micros(1_700_000_000_000_000);
     let store = with(&clock, (1..=100).map(|n| insert(n, 60 * SECOND))).await;
     clock.set(began + 30 * SECOND);
-    assert!(store.due(1000).await.unwrap().is_empty());
+    assert!(store.due(1000).await.unwrap().records.is_empty());
     clock.set(Stamp::from_micros(0));
-    assert!(store.due(1000).await.unwrap().is_empty());
+    assert!(store.due(1000).await.unwrap().records.is_empty());
     clock.set(began + 10_000 * SECOND);
-    assert_eq!(store.due(1000).await.unwrap().len(), 100);
+    assert_eq!(store.due(1000).await.unwrap().records.len(), 100);
 }
 
 #[tokio::test]
@@ -126,13 +128,14 @@ async fn a_listing_goes_on_where_its_page_ends() {
 async fn a_claim_that_bytes_cut_short_leaves_the_rest_ready() {
     let store = with(&clock(), (1..=10).map(|n| insert(n, Duration::ZERO))).await;
     let claim = |token, bytes| Claim {
+        limits: None,
         pick: Pick::Next { flow: "f".into(), versions: Arc::new([0]), jobs: 10, bytes },
         token: Token::from_u128(token),
         patch: state::claim(SECOND),
     };
     let claims = vec![claim(1, 3), claim(2, 0), claim(1, 3), claim(3, 1000)];
     let claimed = store.write(&Batch { claims, ..Batch::default() }).await.unwrap().claims;
-    let ids = |at: usize| claimed[at].iter().map(|claimed| claimed.record.job.id.as_u128()).collect::<Vec<_>>();
+    let ids = |at: usize| claimed[at].jobs.iter().map(|claimed| claimed.record.job.id.as_u128()).collect::<Vec<_>>();
     assert_eq!([ids(0), ids(1), ids(2), ids(3)], [vec![1, 2, 3], vec![4], vec![1, 2, 3], (5..=10).collect()]);
     assert_eq!(store.counts("f").await.unwrap().of(State::Processing), 10);
 }

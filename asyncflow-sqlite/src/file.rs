@@ -4,8 +4,8 @@ use std::{fmt, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use asyncflow_core::{
-    JobKey, Record,
-    store::{Answers, Batch, Counts, HintStream, Hints, Page, Part, PartName, Query, Store, StoreError},
+    JobKey, Record, Settings,
+    store::{Answers, Attention, Batch, Counts, HintStream, Hints, Page, Part, PartName, Query, Store, StoreError},
 };
 
 use crate::{clock::OneWay, presence::Presence, read, read::Reader, threads::Threads, write::Writer};
@@ -47,9 +47,14 @@ impl Store for File {
         self.readers.run(move |reader| reader.read(|db, names| read::part(db, names, &job, name))).await
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<Record>, StoreError> {
+    async fn due(&self, limit: usize) -> Result<Attention, StoreError> {
         let now = self.clock.now();
-        self.readers.run(move |reader| reader.read(|db, names| read::due(db, names, now, limit))).await
+        let records = self.readers.run(move |reader| reader.read(|db, names| read::due(db, names, now, limit))).await?;
+        Ok(Attention { records, ..Attention::default() })
+    }
+
+    async fn put_settings(&self, _: &Settings) -> Result<bool, StoreError> {
+        Err(StoreError::rejected("settings are not kept yet"))
     }
 
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {

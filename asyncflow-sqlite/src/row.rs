@@ -70,6 +70,8 @@ fn fields(row: &Row<'_>, db: &Connection, names: &mut Names, job: &JobKey) -> Re
             snoozes: row.get(18)?,
         },
         owner: row.get(19)?,
+        limit_key: None,
+        unique_key: None,
         policy: names.policy(db, row.get(20)?)?,
         progress,
         job: job.clone(),

@@ -4,8 +4,8 @@ use std::{fmt, path::Path};
 
 use async_trait::async_trait;
 use asyncflow_core::{
-    JobKey, Record,
-    store::{Answers, Batch, Coalesced, Counts, HintStream, Page, Part, PartName, Query, Store, StoreError},
+    JobKey, Record, Settings,
+    store::{Answers, Attention, Batch, Coalesced, Counts, HintStream, Page, Part, PartName, Query, Store, StoreError},
 };
 
 use crate::{builder::SqliteStoreBuilder, file::File};
@@ -57,8 +57,12 @@ impl Store for SqliteStore {
         self.file.part(job, name).await
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<Record>, StoreError> {
+    async fn due(&self, limit: usize) -> Result<Attention, StoreError> {
         self.file.due(limit).await
+    }
+
+    async fn put_settings(&self, settings: &Settings) -> Result<bool, StoreError> {
+        self.file.put_settings(settings).await
     }
 
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {

@@ -225,7 +225,7 @@ async fn the_file_stays_bounded_under_retention() {
                 .await;
         }
         subject.clock.advance(hour + Duration::from_secs(1));
-        for record in subject.store.due(usize::MAX).await.unwrap() {
+        for record in subject.store.due(usize::MAX).await.unwrap().records {
             let purge = Patch { purge: true, ..Patch::default() };
             let purged = subject.ask(&record.job, Guard::Version(record.version), purge).await;
             assert!(matches!(purged, Changed::Applied(_)));

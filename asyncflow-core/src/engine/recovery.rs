@@ -9,7 +9,7 @@ use super::node::Node;
 use crate::{
     job::{JobId, Record, Stamp, State},
     state::{self, Event},
-    store::{Change, Changed, StoreError},
+    store::{Attention, Change, Changed, StoreError},
     trace,
 };
 
@@ -33,6 +33,7 @@ pub(super) async fn look_after(node: Arc<Node>) {
             }
         }
         node.alarm.wait_until(tick).await;
+        node.look_at_held_back();
     }
 }
 
@@ -58,7 +59,8 @@ impl Node {
             // Leases that were seen once stand first until they are seen again: what is behind them is looked after all the same.
             let known = looks.0.len();
             let limit = PAGE + 2 * known;
-            let due = self.call(self.store.due(limit)).await?;
+            let Attention { records: due, settings } = self.call(self.store.due(limit)).await?;
+            self.take_up(&settings, &self.settings);
             let full = due.len() >= limit;
             let now = Instant::now();
             let mut seen = Looks::default();
@@ -96,7 +98,7 @@ impl Node {
 
     /// Claims for idle slots, in case word of ready jobs was lost. A claim that is not answered holds its slots, and nobody else.
     async fn fill_idle(self: &Arc<Self>) {
-        for line in self.flows.iter().filter(|line| self.works(line) && line.slots.free() > 0) {
+        for line in self.flows.iter().filter(|line| self.takes_up(line) && line.slots.free() > 0) {
             let (node, line) = (self.clone(), line.clone());
             drop(self.begun(Box::pin(async move { node.fill(&line).await })).await);
         }

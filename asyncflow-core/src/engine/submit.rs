@@ -17,7 +17,7 @@ use crate::{
     flow::{DecodeError, Decoded},
     job::{JobId, JobKey, Stamp, State},
     state,
-    store::{Answers, Batch, Idempotency, Insert, Inserted, Part, Room, StoreError},
+    store::{Answers, Batch, Idempotency, Insert, Inserted, Part, Room, StoreError, Unique},
     trace,
     worker::{Pause, Slot},
 };
@@ -42,6 +42,8 @@ pub struct SubmitOptions {
     pub(super) priority: Option<i8>,
     pub(super) key: Option<IdempotencyKey>,
     pub(super) owner: Option<Arc<str>>,
+    pub(super) limit_key: Option<Arc<str>>,
+    pub(super) unique: Option<(Arc<str>, IfLive)>,
     pub(super) receiving: Option<Receiving>,
 }
 
@@ -81,11 +83,33 @@ impl SubmitOptions {
         self
     }
 
+    /// Whose limits the job counts for, where its flow has [limits per key](crate::Limits): a tenant, a host that is called. Its owner's unless set.
+    /// 1 to 255 bytes.
+    pub fn limit_key(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.limit_key = Some(key.into());
+        self
+    }
+
+    /// No other job of the same flow, owner and key may live, that is wait or run, beside this one. 1 to 255 bytes.
+    pub fn unique(mut self, key: impl Into<Arc<str>>, if_live: IfLive) -> Self {
+        self.unique = Some((key.into(), if_live));
+        self
+    }
+
     /// The room that was taken to receive the request: given back when it is stored.
     pub fn receiving(mut self, receiving: Receiving) -> Self {
         self.receiving = Some(receiving);
         self
     }
+}
+
+/// What happens where another job lives under the same [unique key](SubmitOptions::unique). One that is to be deleted counts no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfLive {
+    /// That one is answered, and none is made.
+    Reuse,
+    /// That one is cancelled if it still waits, and this one takes its place; where it runs already, it is answered and none is made.
+    Replace,
 }
 
 /// What makes a repeated submit the same job: 1 to 255 visible ASCII characters, in one name space for each flow and owner (all who have
@@ -133,7 +157,7 @@ pub struct Submitted {
     pub id: JobId,
     /// When it was made.
     pub created: Stamp,
-    /// It was there before, under the same idempotency key.
+    /// It was there before, under the same idempotency or unique key.
     pub existed: bool,
 }
 
@@ -152,6 +176,8 @@ pub enum SubmitError {
     },
     /// A priority that is not within −10 to 10.
     Priority(i8),
+    /// A limit key or unique key that is empty or longer than 255 bytes.
+    Key(Arc<str>),
     /// The idempotency key was used for another request.
     KeyReused,
     /// Too many jobs of this owner wait.
@@ -171,6 +197,9 @@ impl fmt::Display for SubmitError {
             Self::Encode(error) => write!(f, "the request cannot be written: {error}"),
             Self::TooLarge { limit } => write!(f, "the request has more than the {limit} bytes that are allowed"),
             Self::Priority(priority) => write!(f, "the priority {priority} is not within -10 to 10"),
+            Self::Key(key) => {
+                write!(f, "a key of {} bytes: a limit key or unique key has 1 to 255", key.len())
+            }
             Self::KeyReused => f.write_str("the idempotency key was used for another request: use a new one"),
             Self::OverQuota => f.write_str("too many jobs of this owner wait: try again when some have ended"),
             Self::TooManyWaiting => f.write_str("too many jobs of this flow wait: try again later"),
@@ -220,7 +249,7 @@ impl Node {
         let job = insert.job.clone();
         let delay = (insert.facts.state == State::Scheduled).then_some(insert.facts.due);
         // A job that is to run later needs no slot now.
-        let mut slot = if delay.is_none() && self.works(line) { self.slot(line) } else { None };
+        let mut slot = if delay.is_none() && self.takes_up(line) { self.slot(line) } else { None };
         let claims = slot.iter().map(|_| self.claim(line, 1)).collect();
         let mut batch = Batch { inserts: vec![insert], claims, ..Batch::default() };
         let (node, line, receiving) = (self.clone(), line.clone(), options.receiving);
@@ -229,11 +258,7 @@ impl Node {
             drop(receiving);
             let inserted = submitted(job.id, answers.inserts.pop());
             trace::debug!(job = %job.id, flow = %line.name, accepted = inserted.is_ok(), "a job is submitted");
-            let claimed = answers.claims.pop().and_then(|mut claimed| claimed.pop());
-            let started = claimed.as_ref().is_some_and(|claimed| claimed.record.job.id == job.id);
-            if let (Some(slot), Some(claimed)) = (slot, claimed) {
-                node.start(slot, claimed, decoded.filter(|_| started));
-            }
+            let started = slot.is_some_and(|slot| node.start_claimed(slot, &mut answers, job.id, decoded));
             match delay {
                 Some(delay) => node.alarm.set(delay),
                 None if started || inserted.is_err() => {}
@@ -241,6 +266,15 @@ impl Node {
             }
             inserted
         }))
+    }
+
+    /// Starts what was claimed beside a submit; says whether it is the job that was submitted, whose request was read already.
+    fn start_claimed(self: &Arc<Self>, slot: Slot, answers: &mut Answers, id: JobId, decoded: Option<Decoded>) -> bool {
+        let taken = answers.claims.pop().map(|taken| self.taken(slot.line(), taken));
+        let Some(claimed) = taken.and_then(|mut claimed| claimed.pop()) else { return false };
+        let started = claimed.record.job.id == id;
+        self.start(slot, claimed, decoded.filter(|_| started));
+        started
     }
 
     /// The jobs' inserts in one batch; what is ready is brought to whoever has room. To be run uninterrupted, as a [submit](Self::submit).
@@ -270,6 +304,12 @@ impl Node {
         if !(-10..=10).contains(&priority) {
             return Err(SubmitError::Priority(priority));
         }
+        let unique = options.unique.as_ref();
+        if let Some(key) =
+            options.limit_key.iter().chain(unique.map(|(key, _)| key)).find(|key| !(1..=255).contains(&key.len()))
+        {
+            return Err(SubmitError::Key(key.clone()));
+        }
         let now = self.clock.now();
         let run_in = options.run_in.or_else(|| options.run_at.map(|at| Stamp::from(at).since(now)));
         let idempotency = options.key.as_ref().map(|IdempotencyKey { key, keep }| Idempotency {
@@ -284,6 +324,11 @@ impl Node {
             owner: options.owner.clone(),
             request,
             idempotency,
+            limit_key: options.limit_key.clone(),
+            unique: unique.map(|(key, if_live)| Unique {
+                key: key.clone(),
+                replace: (*if_live == IfLive::Replace).then(|| state::replace(&line.policy)),
+            }),
             room: Room { waiting: line.options.max_waiting, waiting_per_owner: line.options.max_waiting_per_owner },
         })
     }
@@ -312,7 +357,7 @@ impl Node {
         if let (Some(claim), Some(slot)) = (batch.claims.pop(), slot.take()) {
             let node = self.clone();
             self.runtime.spawn(async move {
-                let claimed = node.resolve(claim).await;
+                let claimed = node.resolve(slot.line(), claim).await;
                 node.start_all(vec![slot], claimed)
             });
         }

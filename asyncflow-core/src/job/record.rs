@@ -119,6 +119,10 @@ pub struct Record {
     pub tally: Tally,
     /// Whose it is, where owners are named.
     pub owner: Option<Arc<str>>,
+    /// Which key's limits it counts for, where it is not its owner's.
+    pub limit_key: Option<Arc<str>>,
+    /// Under which it is the one that lives, of its owner and flow.
+    pub unique_key: Option<Arc<str>>,
     /// The latest report of the latest attempt.
     pub progress: Option<Arc<Progress>>,
     /// What any node needs to know to look after it.
@@ -126,6 +130,16 @@ pub struct Record {
 }
 
 impl Record {
+    /// Which key's limits it counts for: its own, or else its owner.
+    pub fn limited_by(&self) -> Option<&Arc<str>> {
+        self.limit_key.as_ref().or(self.owner.as_ref())
+    }
+
+    /// Whether it is the one of its [unique key](Self::unique_key) still: it has not ended and is not to be forgotten.
+    pub fn is_live(&self) -> bool {
+        !self.state.is_ended() && self.mark < Mark::Forget
+    }
+
     /// The attempt that runs, or how many have ended.
     pub fn attempt(&self) -> u32 {
         self.tally.attempts.saturating_add((self.state == State::Processing).into())

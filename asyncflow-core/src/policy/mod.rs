@@ -1,17 +1,21 @@
 //! What is set per flow: plain values, which can come from a configuration file.
 
 mod duration;
+mod limits;
 mod options;
 mod retention;
 mod retry;
+mod settings;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use limits::{Limits, Rate};
 pub use options::{FlowOptions, InvalidOptions};
 pub use retention::Retention;
 pub use retry::Retry;
+pub use settings::{FlowSettings, Settings};
 
 /// What any node needs to know to look after a job, whether or not it has the job's flow. It travels in the record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +35,16 @@ pub struct Policy {
     pub max_crashes: u8,
     /// Times that the handler may put the job off.
     pub max_snoozes: u16,
+    /// How far apart jobs of one owner stand in line, where owners take turns; nowhere in particular where they don't.
+    #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
+    pub spacing: Option<Duration>,
+}
+
+impl Policy {
+    /// How much earlier than it is ready a job of this priority counts, in microseconds.
+    pub fn lead(&self, priority: i8) -> i64 {
+        i64::try_from(self.boost.as_micros()).unwrap_or(i64::MAX).saturating_mul(priority.into())
+    }
 }
 
 impl Default for Policy {
@@ -42,6 +56,7 @@ impl Default for Policy {
             boost: Duration::from_secs(60),
             max_crashes: 3,
             max_snoozes: 100,
+            spacing: None,
         }
     }
 }

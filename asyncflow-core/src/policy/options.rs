@@ -4,9 +4,11 @@ use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Policy, Retention, Retry, duration};
+use super::{Limits, Policy, Retention, Retry, duration};
 
 const MIB: usize = 1024 * 1024;
+/// How far apart an owner's jobs stand where owners take turns. Just its relation to a step of priority matters: 600 turns.
+const SPACING: Duration = Duration::from_millis(100);
 
 /// What is set for one flow. Every option has a default; each has a method that sets it, and a member of the same name in a
 /// configuration file, where durations are written `"30s"`.
@@ -46,6 +48,11 @@ pub struct FlowOptions {
     pub max_waiting: u64,
     /// Jobs of one owner that may wait; as many as `max_waiting` allows unless set.
     pub max_waiting_per_owner: Option<u64>,
+    /// What may run in all of the fleet; no limits unless set. [`FlowEngine::set_limits`](crate::FlowEngine::set_limits) changes them
+    /// while nodes run.
+    pub limits: Limits,
+    /// Owners take turns, however many jobs each has waiting; first come, first served unless set. Jobs without an owner count as one's.
+    pub fair: bool,
     /// Bytes of requests that a node receives and works on at once; 256 MiB unless set.
     pub max_bytes: usize,
     /// Leases lost in a row at which a job fails as `WorkerLost`; 3 unless set.
@@ -75,6 +82,8 @@ impl Default for FlowOptions {
             max_result: 32 * MIB,
             max_waiting: 1_000_000,
             max_waiting_per_owner: None,
+            limits: Limits::default(),
+            fair: false,
             max_bytes: 256 * MIB,
             max_crashes: policy.max_crashes,
             max_snoozes: policy.max_snoozes,
@@ -129,6 +138,8 @@ impl FlowOptions {
         max_request: usize,
         max_result: usize,
         max_waiting: u64,
+        limits: Limits,
+        fair: bool,
         max_bytes: usize,
         max_crashes: u8,
         max_snoozes: u16,
@@ -145,6 +156,7 @@ impl FlowOptions {
             expiry: self.expiry,
             max_crashes: self.max_crashes,
             max_snoozes: self.max_snoozes,
+            spacing: self.fair.then_some(SPACING),
             ..Policy::default()
         })
     }
@@ -163,6 +175,9 @@ impl FlowOptions {
         let wrong = |option, why| Err(InvalidOptions::new(option, why));
         if let Err(why) = self.retry.check() {
             return wrong("retry", why);
+        }
+        if let Err(why) = self.limits.check() {
+            return wrong("limits", why);
         }
         if !(-10..=10).contains(&self.priority) {
             return wrong("priority", format!("{} is not within -10 to 10", self.priority));
@@ -253,6 +268,7 @@ mod tests {
         assert_eq!(wrong(FlowOptions::new().max_waiting(0)), "max_waiting");
         assert_eq!(wrong(FlowOptions::new().max_waiting(5).max_waiting_per_owner(6)), "max_waiting_per_owner");
         assert_eq!(wrong(FlowOptions::new().max_bytes(5)), "max_bytes");
+        assert_eq!(wrong(FlowOptions::new().limits(Limits::new().running(0))), "limits");
         assert_eq!(wrong(FlowOptions::new().max_crashes(101)), "max_crashes");
     }
 
@@ -278,6 +294,7 @@ mod tests {
     fn options_survive_their_encoding() {
         let options =
             FlowOptions::new().timeout(Duration::from_millis(10)).retry(Retry::exponential(3, Duration::from_secs(1)));
+        let options = options.limits(Limits::new().running(3).rate(super::super::Rate::new(5, Duration::from_secs(1))));
         let text = serde_json::to_string(&options).unwrap();
         assert_eq!(serde_json::from_str::<FlowOptions>(&text).unwrap(), options);
     }

@@ -58,6 +58,8 @@ fn record(state: State, mark: Mark) -> Record {
         mark,
         tally: Tally::default(),
         owner: None,
+        limit_key: None,
+        unique_key: None,
         progress: None,
         policy,
     }
@@ -292,4 +294,38 @@ fn no_record_is_purged_before_a_minute_after_it_was_made() {
     let mut old = record(State::Succeeded, Mark::None);
     patch.apply(&mut old, None, NOW + Duration::from_secs(3600));
     assert_eq!(old.due, NOW + Duration::from_secs(3600));
+}
+
+#[test]
+fn owners_take_turns_however_many_jobs_each_has_waiting() {
+    let job = |priority| {
+        let mut record = record(State::Enqueued, Mark::None);
+        with_policy(&mut record, |policy| policy.spacing = Some(SECOND));
+        record.priority = priority;
+        record.rank = NOW.as_micros() - record.policy.lead(priority);
+        record
+    };
+    let at = |line, last, priority| {
+        let mut record = job(priority);
+        turn(&mut record, line, last);
+        assert_eq!(record.rank, ready_at(&record) - i64::from(priority) * 60_000_000);
+        ready_at(&record)
+    };
+    let now = NOW.as_micros();
+    assert_eq!(at(None, None, 0), now, "alone, it counts from when it is ready");
+    assert_eq!(at(Some(now), Some(now), 0), now + 1_000_000, "an owner's next one stands behind the last");
+    assert_eq!(at(Some(now + 7), Some(now - 5_000_000), 0), now + 7, "and never before whose turn it is");
+    assert_eq!(at(Some(now - 50), None, 0), now - 50, "another's first one is next, however slow the line is");
+    assert_eq!(at(Some(now), Some(now), -3), now + 1_000_000, "priority counts on top");
+    let mut unfair = record(State::Enqueued, Mark::None);
+    turn(&mut unfair, Some(1), Some(2));
+    assert_eq!(unfair.rank, 0, "first come, first served has no turns");
+}
+
+#[test]
+fn a_job_that_gives_way_is_cancelled_and_kept_as_such() {
+    let mut waiting = record(State::Enqueued, Mark::None);
+    replace(&waiting.policy).apply(&mut waiting, None, NOW);
+    assert_eq!((waiting.state, waiting.mark, waiting.ended), (State::Cancelled, Mark::None, Some(NOW)));
+    assert_eq!(waiting.due, NOW + waiting.policy.retention.cancelled);
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Guard, Part, Parts, Patch};
 use crate::{
     job::{JobId, JobKey, Mark, Record, Stamp, State, Tally, Token},
-    policy::Policy,
+    policy::{Limits, Policy},
 };
 
 /// Entries to apply in one round trip: inserts, then changes, then claims.
@@ -38,8 +38,8 @@ pub struct Answers {
     pub inserts: Vec<Inserted>,
     /// One a change.
     pub changes: Vec<Changed>,
-    /// One a claim: the jobs that are held under its token, in the order of their ranks.
-    pub claims: Vec<Vec<Claimed>>,
+    /// One a claim.
+    pub claims: Vec<Taken>,
 }
 
 /// A job to insert.
@@ -57,12 +57,16 @@ pub struct Insert {
     pub request: Part,
     /// Under which it is to be found again.
     pub idempotency: Option<Idempotency>,
+    /// Which key's limits it counts for, where it is not its owner's.
+    pub limit_key: Option<Arc<str>>,
+    /// Of what it is the one that lives.
+    pub unique: Option<Unique>,
     /// How many may wait beside it.
     pub room: Room,
 }
 
 impl Insert {
-    /// The record that the store keeps of the job, inserted now.
+    /// The record that the store keeps of the job, inserted now. Where owners take turns, the store then gives it its [turn](crate::state::turn).
     pub fn record(&self, now: Stamp) -> Record {
         Record {
             job: self.job.clone(),
@@ -79,6 +83,8 @@ impl Insert {
             mark: Mark::None,
             tally: Tally::default(),
             owner: self.owner.clone(),
+            limit_key: self.limit_key.clone(),
+            unique_key: self.unique.as_ref().map(|unique| unique.key.clone()),
             progress: None,
             policy: self.facts.policy.clone(),
         }
@@ -111,6 +117,15 @@ pub struct Idempotency {
     pub keep: Duration,
 }
 
+/// What a job is the one of that lives, of its owner (or of all without one) and flow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unique {
+    /// What the asker calls it.
+    pub key: Arc<str>,
+    /// What becomes of one that waits, so that this one takes its place; where there is none, or one that runs, this one is not inserted.
+    pub replace: Option<Patch>,
+}
+
 /// How many jobs may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -128,7 +143,7 @@ pub enum Inserted {
         /// When it was made.
         created: Stamp,
     },
-    /// It was there before, under its own id or its key. An asker's own id is its success.
+    /// It was there before, under its own id, its key, or as the one that lives. An asker's own id is its success.
     Existing {
         /// The id of the job that is there (or was: a key outlives its job).
         id: JobId,
@@ -170,6 +185,9 @@ pub enum Changed {
 pub struct Claim {
     /// Which jobs.
     pub pick: Pick,
+    /// What may run of the flow, those that run already included: checked in the same step for each job that is taken, but not for those that
+    /// its token holds already.
+    pub limits: Option<Arc<Limits>>,
     /// Under which the worker holds them.
     pub token: Token,
     /// What becomes of each.
@@ -192,6 +210,15 @@ pub enum Pick {
         /// Stop before their requests have more bytes than this together; one job is taken, however large it is.
         bytes: usize,
     },
+}
+
+/// What a claim took.
+#[derive(Clone, Debug, Default)]
+pub struct Taken {
+    /// The jobs that are held under its token, in the order of their ranks.
+    pub jobs: Vec<Claimed>,
+    /// Where a rate holds a ready job back that nothing else does: how long until it may be taken, if nobody else is.
+    pub after: Option<Duration>,
 }
 
 /// A job that was taken, with what its handler needs.

@@ -8,8 +8,11 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot},
 };
 
-use super::{Answers, Batch, Counts, HintStream, Page, Part, PartName, Query, Store, StoreError};
-use crate::job::{JobId, JobKey, Record};
+use super::{Answers, Attention, Batch, Counts, HintStream, Page, Part, PartName, Query, Store, StoreError};
+use crate::{
+    job::{JobId, JobKey, Record},
+    policy::Settings,
+};
 
 /// Turns at which a batch that had company lets others come along.
 const TURNS: usize = 3;
@@ -115,8 +118,12 @@ impl<S: Store> Store for Coalesced<S> {
         self.inner.part(job, name).await
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<Record>, StoreError> {
+    async fn due(&self, limit: usize) -> Result<Attention, StoreError> {
         self.inner.due(limit).await
+    }
+
+    async fn put_settings(&self, settings: &Settings) -> Result<bool, StoreError> {
+        self.inner.put_settings(settings).await
     }
 
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {

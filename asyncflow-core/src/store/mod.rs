@@ -12,7 +12,9 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-pub use batch::{Answers, Batch, Change, Changed, Claim, Claimed, Facts, Idempotency, Insert, Inserted, Pick, Room};
+pub use batch::{
+    Answers, Batch, Change, Changed, Claim, Claimed, Facts, Idempotency, Insert, Inserted, Pick, Room, Taken, Unique,
+};
 pub use coalesced::{Coalesced, Coalescing};
 pub use error::StoreError;
 pub use hints::{Hint, HintStream, Hints};
@@ -20,7 +22,10 @@ pub use memory::MemoryStore;
 pub use part::{ContentType, Part, PartName};
 pub use patch::{Due, Guard, Parts, Patch, YOUNGEST_PURGED};
 
-use crate::job::{JobKey, Record, State};
+use crate::{
+    job::{JobKey, Record, State},
+    policy::Settings,
+};
 
 /// A store of jobs: one way to write, in batches, and a few to read. Object-safe, so that it is chosen per deployment.
 ///
@@ -29,7 +34,9 @@ use crate::job::{JobKey, Record, State};
 /// - It is linearizable per job, and what it answered `Ok` to is durable (in as far as it is durable at all).
 /// - Its time is one clock for all who share it. Patches hold durations; the store adds them to its now.
 /// - It knows no rule: it checks a [`Guard`] with the meaning that [`Guard::admits`] gives it, and does to the record what
-///   [`Patch::apply`] does.
+///   [`Patch::apply`] does. A job that becomes ready and has a [spacing](crate::Policy::spacing) is given its rank by
+///   [`state::turn`](crate::state::turn), from what the store remembers of the flow and the owner.
+/// - A claim never takes more than its [`Limits`](crate::Limits) allow, however many claim at once, and passes over jobs of a key that has to wait.
 /// - Its futures may be polled outside of a tokio runtime: what needs one holds its handle.
 /// - It is cancel safe in this sense alone: a dropped future's batch was applied as a whole, in part, or not at all, entry by entry.
 ///
@@ -58,12 +65,19 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The store could not be asked.
     async fn part(&self, job: &JobKey, name: PartName) -> Result<Option<Part>, StoreError>;
 
-    /// Records that are due by the store's clock, those of the longest past first, at most `limit`. Records of a format that
-    /// this version of the store cannot read are passed over: they must not block those behind them.
+    /// Records that are due by the store's clock, those of the longest past first, at most `limit`, and what is set for the flows.
+    /// Records of a format that this version of the store cannot read are passed over: they must not block those behind them.
     ///
     /// # Errors
     /// The store could not be asked.
-    async fn due(&self, limit: usize) -> Result<Vec<Record>, StoreError>;
+    async fn due(&self, limit: usize) -> Result<Attention, StoreError>;
+
+    /// Sets what is set for the flows, if that was the version before this one until now; says whether it was. All are
+    /// [hinted](Hints::anything) that something changed.
+    ///
+    /// # Errors
+    /// Nothing is known of it.
+    async fn put_settings(&self, settings: &Settings) -> Result<bool, StoreError>;
 
     /// A page of records, for operators, in the order of their ids.
     ///
@@ -88,6 +102,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// News of changes, whoever makes them, from now on; any of it may be lost.
     fn hints(&self) -> HintStream;
+}
+
+/// What a node looks after once a second.
+#[derive(Clone, Debug, Default)]
+pub struct Attention {
+    /// Records that are due.
+    pub records: Vec<Record>,
+    /// What is set for the flows.
+    pub settings: std::sync::Arc<Settings>,
 }
 
 /// Which records an operator wants to see.

@@ -22,13 +22,23 @@ pub(super) enum End {
     Dropped(Stop),
 }
 
+/// What a run may take.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) timeout: Option<Duration>,
+    /// How long it may ignore that it should stop.
+    pub(super) grace: Duration,
+    /// No longer than the lease is surely held: how many run in the fleet is limited.
+    pub(super) while_held: bool,
+}
+
 /// Runs a handler, supervised only where it does not end at once.
-pub(super) async fn run(mut handler: Handler, running: &Running, timeout: Option<Duration>, grace: Duration) -> End {
+pub(super) async fn run(mut handler: Handler, running: &Running, patience: Patience) -> End {
     let mut supervision = None;
     let end = poll_fn(|context| match panics::poll(&mut handler, context) {
         Poll::Ready(attempt) => Poll::Ready(End::Ended(attempt)),
         Poll::Pending => {
-            let overdue = supervision.get_or_insert_with(|| Box::pin(overdue(running, timeout, grace)));
+            let overdue = supervision.get_or_insert_with(|| Box::pin(overdue(running, patience)));
             overdue.as_mut().poll(context).map(End::Dropped)
         }
     })
@@ -38,28 +48,37 @@ pub(super) async fn run(mut handler: Handler, running: &Running, timeout: Option
 }
 
 /// Waits until a handler is to be dropped, and says why; on the way it tells the handler to stop when its time is over.
-async fn overdue(running: &Running, timeout: Option<Duration>, grace: Duration) -> Stop {
-    let end = timeout.map(|timeout| Instant::now() + timeout);
+async fn overdue(running: &Running, Patience { timeout, grace, while_held }: Patience) -> Stop {
+    let mut stop = Stop::Not;
+    let mut end = timeout.map(|timeout| Instant::now() + timeout);
     loop {
-        let stop = running.stop();
-        let patience = match stop {
-            Stop::Not => end,
-            Stop::Marked | Stop::TimedOut | Stop::Lost => Some(Instant::now() + grace),
-            Stop::Drained => Some(Instant::now() + LAST_GRACE.min(grace)),
-        };
+        if running.stop() > stop {
+            stop = running.stop();
+            end = Some(Instant::now() + if stop == Stop::Drained { LAST_GRACE.min(grace) } else { grace });
+        }
+        let lease = while_held.then(|| running.lease());
         let over = async {
-            match patience {
-                Some(patience) => tokio::time::sleep_until(patience).await,
+            match end.into_iter().chain(lease).min() {
+                Some(time) => tokio::time::sleep_until(time).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             biased;
             () = running.stop_changed(stop) => {}
-            () = over => match stop {
-                Stop::Not => running.tell(Stop::TimedOut),
-                _ => return stop,
-            },
+            () = over => {
+                let now = Instant::now();
+                if while_held && running.lease() <= now {
+                    running.tell(Stop::Lost);
+                    return Stop::Lost;
+                }
+                match end {
+                    Some(end) if end > now => {}
+                    _ if stop > Stop::Not => return stop,
+                    Some(_) => running.tell(Stop::TimedOut),
+                    None => {}
+                }
+            }
         }
     }
 }

@@ -77,10 +77,10 @@ impl Crew {
         }
     }
 
-    /// Waits until a job runs: for one task.
+    /// Waits until a job runs, or has run: for one task. Short jobs wake it once, not each.
     pub(super) async fn busy(&self) {
         self.awaited.store(true, Ordering::SeqCst);
-        while self.shards.iter().all(|shard| lock(shard).is_empty()) {
+        if self.shards.iter().all(|shard| lock(shard).is_empty()) {
             self.busy.notified().await;
         }
         self.awaited.store(false, Ordering::SeqCst);

@@ -21,7 +21,8 @@ impl Node {
         end.report = running.last_report();
         let Some(mut batch) = self.ending(line, running, end) else { return };
         // Nothing is taken up behind a body that goes on. The flag stays: all who end meanwhile take up a job in the same way.
-        let wanted = self.phase() == Phase::Open && line.backlog.load(Ordering::SeqCst) && !running.is_busy();
+        let more = line.live.is_limited() || line.backlog.load(Ordering::SeqCst);
+        let wanted = self.phase() == Phase::Open && more && !line.live.is_paused() && !running.is_busy();
         batch.claims.extend(wanted.then(|| self.claim(line, 1)));
         loop {
             let answers = match self.write(&batch).await {
@@ -37,7 +38,7 @@ impl Node {
                 Some(again) => batch = Batch { claims, ..again },
                 None => {
                     for claim in claims {
-                        let claimed = Box::pin(self.resolve(claim)).await.pop();
+                        let claimed = Box::pin(self.resolve(line, claim)).await.pop();
                         *next = claimed.map(|claimed| self.task(line, claimed, None));
                     }
                     return;
@@ -110,7 +111,7 @@ impl Node {
                 return None;
             }
         };
-        if let Some(claimed) = answers.claims.pop().and_then(|mut claimed| claimed.pop()) {
+        if let Some(claimed) = answers.claims.pop().and_then(|taken| self.taken(line, taken).pop()) {
             // There may be more where this came from.
             line.backlog.store(true, Ordering::SeqCst);
             *next = Some(self.task(line, claimed, None));

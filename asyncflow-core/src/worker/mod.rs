@@ -27,7 +27,7 @@ pub(crate) use slots::{Slot, Slots};
 use crate::{
     engine::{Line, Node, Phase},
     job::JobKey,
-    store::{Batch, Claimed, StoreError},
+    store::{Batch, Claimed, StoreError, Taken},
 };
 
 /// Jobs that one claim takes at most: what a store hands over at once is bounded.
@@ -77,7 +77,7 @@ impl Worker {
     /// Fills free slots with ready jobs from the store, and returns when no slot is free or no job is ready. The jobs run on.
     pub async fn fill(&self) {
         for line in &self.node.flows {
-            if self.node.works(line) && line.backlog.load(Ordering::SeqCst) {
+            if self.node.takes_up(line) && line.backlog.load(Ordering::SeqCst) {
                 self.node.fill(line).await;
             }
         }
@@ -87,7 +87,7 @@ impl Worker {
     ///
     /// Not cancel safe: a dropped future's job may stay claimed until its lease ends.
     pub async fn deliver(&self, job: JobKey) -> Delivery {
-        let Some(line) = self.node.line(&job.flow).filter(|line| self.node.works(line)).cloned() else {
+        let Some(line) = self.node.line(&job.flow).filter(|line| self.node.takes_up(line)).cloned() else {
             return Delivery::NotReady;
         };
         let slot = tokio::select! {
@@ -95,8 +95,8 @@ impl Worker {
             () = self.draining() => return Delivery::Draining,
             slot = self.node.next_slot(&line) => slot,
         };
-        let claim = self.node.claim_job(job);
-        match self.node.resolve(claim).await.pop() {
+        let claim = self.node.claim_job(&line, job);
+        match self.node.resolve(&line, claim).await.pop() {
             Some(claimed) => {
                 let mut task = Some(self.node.task(&line, claimed, None));
                 self.node.run(&line, &mut task).await;
@@ -116,7 +116,11 @@ impl Node {
     pub(crate) async fn fill(self: &Arc<Self>, line: &Arc<Line>) {
         loop {
             let slots = self.slots(line, AT_ONCE);
-            if slots.is_empty() || self.phase() > Phase::Open || !self.fill_slots(line, slots).await {
+            if slots.is_empty()
+                || self.phase() > Phase::Open
+                || line.live.is_paused()
+                || !self.fill_slots(line, slots).await
+            {
                 return;
             }
         }
@@ -126,17 +130,18 @@ impl Node {
     async fn fill_slots(self: &Arc<Self>, line: &Arc<Line>, slots: Vec<Slot>) -> bool {
         // Before the claim is sent: what is inserted after it sets it again.
         line.backlog.store(false, Ordering::SeqCst);
-        let (node, claim) = (self.clone(), self.claim(line, slots.len()));
+        let (node, line, claim) = (self.clone(), line.clone(), self.claim(line, slots.len()));
         // Where bytes were short rather than jobs, each job that ends has to take up another.
         let bounded = line.bytes_free() < slots.len().saturating_mul(line.options.max_request);
+        let backlog = line.clone();
         let filled = Box::pin(async move {
-            let claimed = node.resolve(claim).await;
+            let claimed = node.resolve(&line, claim).await;
             let bounded = bounded && !claimed.is_empty();
             (node.start_all(slots, claimed), bounded)
         });
         let (more, bounded) = self.uninterrupted(filled).await.unwrap_or_default();
         if more || bounded {
-            line.backlog.store(true, Ordering::SeqCst);
+            backlog.backlog.store(true, Ordering::SeqCst);
         }
         more
     }
@@ -150,15 +155,23 @@ impl Node {
         full
     }
 
+    /// What a claim took; what a rate holds back is taken later.
+    pub(crate) fn taken(&self, line: &Line, taken: Taken) -> Vec<Claimed> {
+        if let Some(wait) = taken.after {
+            self.held_back(line, wait);
+        }
+        taken.jobs
+    }
+
     /// Asks for a claim until it is answered: one whose answer is lost may have taken jobs, and is asked again under the same token. Just a
     /// node that is gone gives up, when what it took is lost anyway.
-    pub(crate) async fn resolve(&self, claim: crate::store::Claim) -> Vec<Claimed> {
+    pub(crate) async fn resolve(&self, line: &Line, claim: crate::store::Claim) -> Vec<Claimed> {
         let mut pause = Pause::default();
         let mut lease = self.lease_end();
         let batch = Batch { claims: vec![claim], ..Batch::default() };
         loop {
             match self.write(&batch).await {
-                Ok(mut answers) => return answers.claims.pop().unwrap_or_default(),
+                Ok(mut answers) => return self.taken(line, answers.claims.pop().unwrap_or_default()),
                 Err(error @ StoreError::Rejected(_)) => {
                     crate::trace::warning!(error = %error, "the store can never take a claim");
                     return Vec::new();

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use tokio::time::Instant;
+
 use super::{Slot, attempt, finish::End, panics};
 use crate::{
     engine::{Line, Node, Phase},
@@ -25,7 +27,9 @@ impl Node {
     pub(super) fn task(&self, line: &Line, claimed: Claimed, decoded: Option<Decoded>) -> Task {
         let Claimed { record, request } = claimed;
         let interval = line.options.progress_interval;
-        let running = Arc::new(Running::new(record, self.lease_end(), self.reporter.clone(), interval));
+        // Counted from before the claim was sent: the store counts from when it came.
+        let lease = self.lease_end().checked_sub(self.timing.call).unwrap_or_else(Instant::now);
+        let running = Arc::new(Running::new(record, lease, self.reporter.clone(), interval));
         Task { running, request, decoded }
     }
 
@@ -56,7 +60,12 @@ impl Node {
         let mut end = End::default();
         end.event = match self.begin_attempt(line, &running, request, decoded) {
             Ok((handler, load)) => {
-                let ended = attempt::run(handler, &running, line.options.timeout, self.timing.grace).await;
+                let patience = attempt::Patience {
+                    timeout: line.options.timeout,
+                    grace: self.timing.grace,
+                    while_held: line.live.bounds_running(),
+                };
+                let ended = attempt::run(handler, &running, patience).await;
                 drop(load);
                 match ended {
                     attempt::End::Ended(attempt) => self.event(&running, attempt),
@@ -65,8 +74,9 @@ impl Node {
             }
             Err(event) => event,
         };
-        // A body that goes on is not handed over, and its record ends with it; but who asked it to stop waits for no body.
-        if !matches!(end.event, Some(Event::Stopped { .. })) {
+        // A body that goes on is not handed over, and its record ends with it; but who asked it to stop waits for no body, unless another one
+        // might be started beside it.
+        if !matches!(end.event, Some(Event::Stopped { .. })) || line.live.bounds_running() {
             running.bodies_ended().await;
         }
         self.finish(line, &running, &mut end, task).await;

@@ -76,12 +76,12 @@ impl Drop for Slot {
 impl Node {
     /// A free slot, if there is one.
     pub(crate) fn slot(self: &Arc<Self>, line: &Arc<Line>) -> Option<Slot> {
-        (line.slots.take(1) > 0).then(|| self.taken(line))
+        (line.slots.take(1) > 0).then(|| self.take_slot(line))
     }
 
     /// Free slots, at most so many.
     pub(crate) fn slots(self: &Arc<Self>, line: &Arc<Line>, most: usize) -> Vec<Slot> {
-        (0..line.slots.take(most)).map(|_| self.taken(line)).collect()
+        (0..line.slots.take(most)).map(|_| self.take_slot(line)).collect()
     }
 
     /// Waits for a free slot.
@@ -97,7 +97,7 @@ impl Node {
         }
     }
 
-    fn taken(self: &Arc<Self>, line: &Arc<Line>) -> Slot {
+    fn take_slot(self: &Arc<Self>, line: &Arc<Line>) -> Slot {
         self.crew.slot_taken();
         Slot { node: self.clone(), line: line.clone() }
     }

@@ -41,6 +41,8 @@ impl Flow {
             flow_version: 0,
             facts: state::submit(None, 0, &self.policy),
             owner: None,
+            limit_key: None,
+            unique: None,
             request: Part::json(vec![b'1'; 100]),
             idempotency: None,
             room: Room { waiting: 1_000_000, waiting_per_owner: None },
@@ -49,7 +51,7 @@ impl Flow {
 
     fn claim(&self, job: &JobKey) -> Claim {
         let token = Token::from_u128(job.id.as_u128() + 1);
-        Claim { pick: Pick::Job(job.clone()), token, patch: state::claim(Duration::from_secs(30)) }
+        Claim { pick: Pick::Job(job.clone()), limits: None, token, patch: state::claim(Duration::from_secs(30)) }
     }
 
     async fn finish(&self, record: Record) {
@@ -67,7 +69,7 @@ impl Flow {
         let claims = jobs.iter().take(claims).map(|job| self.claim(job)).collect();
         let batch = Batch { inserts, claims, ..Batch::default() };
         let claimed = Handle::current().block_on(self.store.write(&batch)).unwrap().claims;
-        (jobs, claimed.into_iter().flatten().map(|claimed| claimed.record).collect())
+        (jobs, claimed.into_iter().flat_map(|taken| taken.jobs).map(|claimed| claimed.record).collect())
     }
 }
 
@@ -87,7 +89,7 @@ pub(crate) fn lives() -> impl FnMut() -> Rate {
             let insert = flow.job();
             let claims = vec![flow.claim(&insert.job)];
             let batch = Batch { inserts: vec![insert], claims, ..Batch::default() };
-            let claimed = flow.store.write(&batch).await.unwrap().claims.remove(0).remove(0);
+            let claimed = flow.store.write(&batch).await.unwrap().claims.remove(0).jobs.remove(0);
             flow.finish(claimed.record).await;
         })
     }
@@ -100,7 +102,7 @@ pub(crate) fn claim() -> impl FnMut() -> Rate {
         each(flow.clone(), jobs, |flow, job| async move {
             let claims = vec![flow.claim(&job)];
             let claimed = flow.store.write(&Batch { claims, ..Batch::default() }).await.unwrap().claims;
-            assert_eq!(claimed[0].len(), 1);
+            assert_eq!(claimed[0].jobs.len(), 1);
         })
     }
 }

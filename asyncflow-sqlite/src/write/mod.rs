@@ -15,7 +15,7 @@ use std::{
 
 use asyncflow_core::{
     Stamp,
-    store::{Answers, Batch, Hints, StoreError},
+    store::{Answers, Batch, Hints, StoreError, Taken},
 };
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
@@ -77,7 +77,7 @@ impl Writer {
                 answers.changes.push(work.change(change)?);
             }
             for claim in &batch.claims {
-                answers.claims.push(work.claim(claim)?);
+                answers.claims.push(Taken { jobs: work.claim(claim)?, after: None });
             }
             Ok(answers)
         })

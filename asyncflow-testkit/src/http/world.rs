@@ -74,10 +74,14 @@ impl World {
             flow: flow.into(),
             id: JobId::parse(id.as_bytes()).unwrap_or_else(|error| fail(&error.to_string())),
         };
-        let claim =
-            Claim { pick: Pick::Job(job), token: Token::from_u128(1), patch: state::claim(Duration::from_millis(1)) };
+        let claim = Claim {
+            pick: Pick::Job(job),
+            limits: None,
+            token: Token::from_u128(1),
+            patch: state::claim(Duration::from_millis(1)),
+        };
         let answers = self.store.write(&Batch { claims: vec![claim], ..Batch::default() }).await;
-        if !answers.is_ok_and(|answers| answers.claims.iter().any(|claimed| claimed.len() == 1)) {
+        if !answers.is_ok_and(|answers| answers.claims.iter().any(|claimed| claimed.jobs.len() == 1)) {
             fail("expected: the job to wait for a worker");
         }
     }

@@ -117,5 +117,5 @@ pub async fn at_once(subject: &Subject) {
     let token = subject.token();
     let claims = vec![claim(next(1), token), claim(next(1), token)];
     let answers = subject.write(Batch { claims, ..Batch::default() }).await.claims;
-    assert_eq!(answers[0][0].record, answers[1][0].record);
+    assert_eq!(answers[0].jobs[0].record, answers[1].jobs[0].record);
 }

@@ -32,7 +32,7 @@ pub async fn inserts_then_changes_then_claims(subject: &Subject) {
         })
         .await;
     assert!(answers.changes.iter().all(|changed| matches!(changed, Changed::Applied(_))), "{:?}", answers.changes);
-    let claimed = ids(answers.claims[0].iter().map(|claimed| &claimed.record));
+    let claimed = ids(answers.claims[0].jobs.iter().map(|claimed| &claimed.record));
     assert_eq!(claimed, [held.job.id, second.job.id]);
     assert_eq!(subject.states().await, [0, 0, 2, 0, 0, 1]);
 }
@@ -66,8 +66,8 @@ pub async fn apart(subject: &Subject) {
     assert_eq!(answers.changes[0], Changed::Refused(stale));
     assert_eq!(answers.changes[1], Changed::Missing);
     assert!(matches!(&answers.changes[2], Changed::Applied(record) if record.state == State::Succeeded));
-    assert!(answers.claims[0].is_empty());
-    assert_eq!(answers.claims[1][0].record.job, new.job);
+    assert!(answers.claims[0].jobs.is_empty());
+    assert_eq!(answers.claims[1].jobs[0].record.job, new.job);
     assert_eq!(subject.get(&known.job).await, Some(known));
     assert_eq!(subject.states().await, [0, 1, 2, 1, 0, 0]);
 }
@@ -80,7 +80,7 @@ pub async fn several_claims(subject: &Subject) {
     let elsewhere = Pick::Next { flow: "other".into(), versions: Arc::new([0]), jobs: 1, bytes: 0 };
     let claims = [next(2), elsewhere, next(9)].map(|pick| claim(pick, subject.token())).to_vec();
     let answers = subject.write(Batch { inserts, claims, ..Batch::default() }).await.claims;
-    let taken: Vec<_> = answers.iter().map(|claimed| ids(claimed.iter().map(|claimed| &claimed.record))).collect();
+    let taken: Vec<_> = answers.iter().map(|claimed| ids(claimed.jobs.iter().map(|claimed| &claimed.record))).collect();
     assert_eq!(taken, [jobs[..2].to_vec(), jobs[4..].to_vec(), jobs[2..4].to_vec()]);
 }
 
@@ -90,7 +90,7 @@ pub async fn many(subject: &Subject) {
     let order: Vec<_> = inserts.iter().map(|insert| insert.job.id).collect();
     let claims = (0..500).map(|_| claim(next(1), subject.token())).collect();
     let answers = subject.write(Batch { inserts, claims, ..Batch::default() }).await;
-    let held: Vec<_> = answers.claims.iter().map(|claimed| claimed[0].record.clone()).collect();
+    let held: Vec<_> = answers.claims.iter().map(|claimed| claimed.jobs[0].record.clone()).collect();
     assert_eq!(ids(&held), order);
     let beat = |record: &asyncflow_core::Record| {
         let (guard, patch) = state::decide(record, Event::Heartbeat(LEASE * 2)).expect("the event fits");

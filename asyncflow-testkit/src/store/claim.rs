@@ -192,5 +192,5 @@ pub async fn apart_at_once(subject: &Subject) {
     assert_eq!((taken.len(), taken.iter().collect::<HashSet<_>>().len()), (200, 200));
     assert_eq!(subject.states().await, [0, 0, 200, 0, 0, 0]);
     let batch = Batch { claims: vec![claim(next(1), subject.token())], ..Batch::default() };
-    assert!(subject.write(batch).await.claims[0].is_empty());
+    assert!(subject.write(batch).await.claims[0].jobs.is_empty());
 }

@@ -46,7 +46,7 @@ pub async fn every_state(subject: &Subject) {
         records.push(subject.change(&held, Patch { to, due, ..Patch::default() }).await);
     }
     subject.clock.advance(SECOND * 10);
-    assert_eq!(subject.store.due(9).await.expect("the store reads"), records);
+    assert_eq!(subject.store.due(9).await.expect("the store reads").records, records);
 }
 
 /// No more come than were asked for, and those are the first.

@@ -19,6 +19,7 @@ pub async fn as_given(subject: &Subject) {
         boost: Duration::from_micros(3),
         max_crashes: 9,
         max_snoozes: u16::MAX,
+        spacing: Some(Duration::from_micros(5)),
     };
     let insert = Insert {
         job: key("flüsse/0 '\"", subject.id()),

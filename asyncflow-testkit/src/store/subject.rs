@@ -62,6 +62,8 @@ impl Subject {
             flow_version: 0,
             facts: state::submit(None, 0, &Arc::new(Policy::default())),
             owner: None,
+            limit_key: None,
+            unique: None,
             request: Part::json("{}"),
             idempotency: None,
             room: Room { waiting: u64::MAX, waiting_per_owner: None },
@@ -106,7 +108,7 @@ impl Subject {
     /// What is due, at most so many.
     pub async fn due(&self, limit: usize) -> Vec<JobId> {
         let due = self.store.due(limit).await.expect("the store reads");
-        due.into_iter().map(|record| record.job.id).collect()
+        due.records.into_iter().map(|record| record.job.id).collect()
     }
 
     /// Jobs of [`FLOW`] in each state.
@@ -160,7 +162,7 @@ impl Subject {
 
     /// Claims under a token, for [`LEASE`].
     pub async fn claim(&self, pick: Pick, token: Token) -> Vec<Claimed> {
-        self.write(Batch { claims: vec![claim(pick, token)], ..Batch::default() }).await.claims.remove(0)
+        self.write(Batch { claims: vec![claim(pick, token)], ..Batch::default() }).await.claims.remove(0).jobs
     }
 
     /// Claims ready jobs of [`FLOW`] under a new token.
@@ -206,7 +208,7 @@ pub(super) fn next(jobs: usize) -> Pick {
 }
 
 pub(super) fn claim(pick: Pick, token: Token) -> Claim {
-    Claim { pick, token, patch: state::claim(LEASE) }
+    Claim { pick, limits: None, token, patch: state::claim(LEASE) }
 }
 
 pub(super) fn named(key: &str, fingerprint: u128) -> Option<Idempotency> {

@@ -51,8 +51,11 @@ impl Store for Slow {
     async fn part(&self, job: &JobKey, name: PartName) -> Result<Option<Part>, StoreError> {
         self.store.part(job, name).await
     }
-    async fn due(&self, limit: usize) -> Result<Vec<Record>, StoreError> {
+    async fn due(&self, limit: usize) -> Result<Attention, StoreError> {
         self.store.due(limit).await
+    }
+    async fn put_settings(&self, settings: &Settings) -> Result<bool, StoreError> {
+        self.store.put_settings(settings).await
     }
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {
         self.store.list(query).await
@@ -81,6 +84,8 @@ fn insert(n: u128, request: &'static str) -> Batch {
         flow_version: 0,
         facts: state::submit(None, 0, &Arc::new(Policy::default())),
         owner: None,
+        limit_key: None,
+        unique: None,
         request: Part::json(request),
         idempotency: None,
         room: Room { waiting: 1_000_000, waiting_per_owner: None },
@@ -95,7 +100,8 @@ fn mark(n: u128, mark: Mark) -> Batch {
 
 fn claim(token: u128) -> Batch {
     let pick = Pick::Next { flow: "f".into(), versions: Arc::new([0]), jobs: 1, bytes: usize::MAX };
-    let claim = Claim { pick, token: Token::from_u128(token), patch: state::claim(Duration::from_secs(1)) };
+    let claim =
+        Claim { pick, limits: None, token: Token::from_u128(token), patch: state::claim(Duration::from_secs(1)) };
     Batch { claims: vec![claim], ..Batch::default() }
 }
 
@@ -127,7 +133,7 @@ async fn callers_share_batches_and_get_their_own_answers() {
     }
     let claimed = all(&store, (1..=1000).map(claim)).await;
     let mut tokens: Vec<_> =
-        claimed.iter().map(|answer| answer.as_ref().unwrap().claims[0][0].record.token.unwrap()).collect();
+        claimed.iter().map(|answer| answer.as_ref().unwrap().claims[0].jobs[0].record.token.unwrap()).collect();
     assert!(tokens.is_sorted());
     tokens.dedup();
     assert_eq!(tokens.len(), 1000);

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{kept::Kept, queue::Queue, wheel::Wheel};
+use super::{
+    kept::Kept,
+    queue::{Queue, Stood},
+    wheel::Wheel,
+};
 use crate::{
     by_id::ById,
     job::{JobId, JobKey, Record, Stamp, Token},
@@ -72,27 +76,32 @@ impl Shard {
         self.jobs.insert(entry.record.job.id, Box::new(entry));
     }
 
-    /// Applies a patch that is no purge.
-    pub(super) fn apply(&mut self, id: JobId, patch: &Patch, token: Option<Token>, now: Stamp) -> Option<&Entry> {
+    /// Applies a patch that is no purge; says too whether jobs that were held back may be taken now.
+    pub(super) fn apply(
+        &mut self,
+        id: JobId,
+        patch: &Patch,
+        token: Option<Token>,
+        now: Stamp,
+    ) -> Option<(&Entry, bool)> {
         let entry = self.jobs.get_mut(&id)?;
-        let (state, rank, held) = (entry.record.state, entry.record.rank, entry.record.token);
+        let stood = Stood::of(&entry.record);
         patch.apply(&mut entry.record, token, now);
         entry.put(&patch.parts);
-        if patch.to.is_some() {
-            entry.queue.moved(&entry.record, state, rank, held);
-        }
+        let moves = patch.to.is_some() || patch.lead.is_some() || patch.mark.is_some();
+        let freed = moves && entry.queue.moved(&mut entry.record, &stood, patch.lead.is_some());
         self.wheel.put(entry, now);
-        Some(entry)
+        Some((entry, freed))
     }
 
-    pub(super) fn remove(&mut self, id: JobId) -> Option<Record> {
+    pub(super) fn remove(&mut self, id: JobId) -> Option<(Record, bool)> {
         let entry = self.jobs.remove(&id)?;
-        entry.queue.left(&entry.record);
+        let freed = entry.queue.left(&entry.record);
         // Memory goes back once three quarters of it lie idle: each such step is paid for by the removals before it.
         if self.jobs.capacity() > 64 && self.jobs.len() < self.jobs.capacity() / 4 {
             self.jobs.shrink_to(self.jobs.len() * 2);
         }
-        Some(entry.record)
+        Some((entry.record, freed))
     }
 
     /// Adds to `due` at most `limit` jobs that are due; says whether there may be more.

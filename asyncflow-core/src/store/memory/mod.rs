@@ -3,6 +3,7 @@
 mod entry;
 mod kept;
 mod keys;
+mod line;
 mod queue;
 mod wheel;
 
@@ -16,15 +17,16 @@ use async_trait::async_trait;
 use self::{
     entry::{Entry, Shard},
     keys::Keys,
-    queue::Queue,
+    queue::{Entered, Queue},
 };
 use super::{
-    Answers, Batch, Change, Changed, Claim, Claimed, Counts, HintStream, Hints, Insert, Inserted, Page, Part, PartName,
-    Patch, Pick, Query, Store, StoreError,
+    Answers, Attention, Batch, Change, Changed, Claim, Claimed, Counts, HintStream, Hints, Insert, Inserted, Page,
+    Part, PartName, Patch, Pick, Query, Store, StoreError, Taken, Unique,
 };
 use crate::{
     clock::{Clock, SystemClock},
     job::{JobId, JobKey, Record, Stamp, State, Token},
+    policy::Settings,
 };
 
 /// A power of two. More than any machine has cores that would meet in one.
@@ -43,6 +45,7 @@ struct Inner {
     shards: Box<[Mutex<Shard>]>,
     queues: RwLock<Vec<Arc<Queue>>>,
     keys: Keys,
+    settings: RwLock<Arc<Settings>>,
     clock: Arc<dyn Clock>,
     hints: Hints,
 }
@@ -60,6 +63,7 @@ impl MemoryStore {
                 shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
                 queues: RwLock::default(),
                 keys: Keys::default(),
+                settings: RwLock::default(),
                 clock,
                 hints: Hints::new(),
             }),
@@ -103,7 +107,7 @@ impl Store for MemoryStore {
         Ok(self.inner.shard(job.id).get(job).and_then(|entry| entry.part(name)))
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<Record>, StoreError> {
+    async fn due(&self, limit: usize) -> Result<Attention, StoreError> {
         let now = self.inner.clock.now();
         self.inner.keys.expire(now);
         let mut due = Vec::new();
@@ -122,7 +126,19 @@ impl Store for MemoryStore {
         due.dedup();
         due.truncate(limit);
         let record = |(_, id): &(Stamp, JobId)| self.inner.shard(*id).any(*id).map(|entry| entry.record.clone());
-        Ok(due.iter().filter_map(record).collect())
+        let settings = self.inner.settings.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Attention { records: due.iter().filter_map(record).collect(), settings })
+    }
+
+    async fn put_settings(&self, settings: &Settings) -> Result<bool, StoreError> {
+        let mut known = self.inner.settings.write().unwrap_or_else(PoisonError::into_inner);
+        let follows = settings.version == known.version + 1;
+        if follows {
+            *known = Arc::new(settings.clone());
+            drop(known);
+            self.inner.hints.anything();
+        }
+        Ok(follows)
     }
 
     /// Looks at every job: its cost grows with them.
@@ -194,20 +210,44 @@ impl Inner {
 
     fn insert_job(&self, insert: &Insert, now: Stamp, fresh: &mut Fresh<'_>) -> Inserted {
         let queue = self.queue(&insert.job.flow);
-        let mut shard = self.shard(insert.job.id);
-        if let Some(existing) = shard.any(insert.job.id) {
-            return Inserted::Existing { id: insert.job.id, created: existing.record.created };
+        let mut replaced = false;
+        loop {
+            let mut shard = self.shard(insert.job.id);
+            if let Some(existing) = shard.any(insert.job.id) {
+                return Inserted::Existing { id: insert.job.id, created: existing.record.created };
+            }
+            let mut record = insert.record(now);
+            let other = match queue.enter(&mut record, (!replaced).then_some(insert.room)) {
+                Entered::In => {
+                    let ready = record.state == State::Enqueued;
+                    shard.insert(Entry::new(record, &insert.request, queue.clone()), now);
+                    if ready {
+                        fresh.add(queue);
+                    }
+                    return Inserted::Created { created: now };
+                }
+                Entered::Refused(why) => return why,
+                Entered::Beside(other) => other,
+            };
+            drop(shard);
+            match self.give_way(other, insert.unique.as_ref(), now) {
+                Ok(gave_way) => replaced |= gave_way,
+                Err(existing) => return existing,
+            }
         }
-        let record = insert.record(now);
-        if let Err(full) = queue.enter(&record, insert.room) {
-            return full;
-        }
-        let ready = record.state == State::Enqueued;
-        shard.insert(Entry::new(record, &insert.request, queue.clone()), now);
-        if ready {
-            fresh.add(queue);
-        }
-        Inserted::Created { created: now }
+    }
+
+    /// Lets a job that waits give way to another of its unique key; says whether it did, or is gone anyway. One that runs stays.
+    fn give_way(&self, id: JobId, to: Option<&Unique>, now: Stamp) -> Result<bool, Inserted> {
+        let mut shard = self.shard(id);
+        let Some(entry) = shard.any(id).filter(|entry| entry.record.is_live()) else { return Ok(false) };
+        let (job, created) = (entry.record.job.clone(), entry.record.created);
+        let replace = to.and_then(|unique| unique.replace.as_ref()).filter(|_| entry.record.state.is_waiting());
+        let Some(replace) = replace else { return Err(Inserted::Existing { id, created }) };
+        shard.apply(id, replace, None, now);
+        drop(shard);
+        self.hints.changed(&job);
+        Ok(true)
     }
 
     fn change(&self, change: &Change, now: Stamp, fresh: &mut Fresh<'_>) -> Changed {
@@ -217,11 +257,12 @@ impl Inner {
             return Changed::Refused(entry.record.clone());
         }
         let (quiet, marks) = (change.patch.quiet, change.patch.mark.is_some());
-        let queue = (change.patch.to == Some(State::Enqueued)).then(|| entry.queue().clone());
-        let record = if change.patch.purge {
+        let queue = entry.queue().clone();
+        let changed = if change.patch.purge {
             shard.remove(change.job.id)
         } else {
-            shard.apply(change.job.id, &change.patch, None, now).map(|entry| entry.record.clone())
+            let applied = shard.apply(change.job.id, &change.patch, None, now);
+            applied.map(|(entry, freed)| (entry.record.clone(), freed))
         };
         drop(shard);
         if !quiet {
@@ -230,13 +271,14 @@ impl Inner {
         if marks {
             self.hints.marked(&change.job);
         }
-        if let Some(queue) = queue {
+        let Some((record, freed)) = changed else { return Changed::Missing };
+        if freed || change.patch.to == Some(State::Enqueued) {
             fresh.add(queue);
         }
-        record.map_or(Changed::Missing, Changed::Applied)
+        Changed::Applied(record)
     }
 
-    fn claim(&self, claim: &Claim, now: Stamp) -> Vec<Claimed> {
+    fn claim(&self, claim: &Claim, now: Stamp) -> Taken {
         let flow = match &claim.pick {
             Pick::Job(job) => &job.flow,
             Pick::Next { flow, .. } => flow,
@@ -251,45 +293,68 @@ impl Inner {
             let mut claimed: Vec<_> = held.into_iter().filter_map(again).collect();
             claimed.sort_by_key(|claimed| (claimed.record.rank, claimed.record.job.id));
             if !claimed.is_empty() {
-                return claimed;
+                return Taken { jobs: claimed, after: None };
             }
         }
         match &claim.pick {
-            // A job of this id may be of another flow: then it is not meant.
-            Pick::Job(job) if self.shard(job.id).get(job).is_none() => Vec::new(),
-            Pick::Job(job) => self.take_ready(job.id, usize::MAX, &claim.patch, claim.token, now).into_iter().collect(),
+            Pick::Job(job) => self.claim_job(&queue, job, claim, now),
             Pick::Next { versions, jobs, bytes, .. } => {
-                let mut claimed = Vec::with_capacity((*jobs).min(8));
+                let mut taken = Taken { jobs: Vec::with_capacity((*jobs).min(8)), after: None };
                 let mut room = *bytes;
-                while claimed.len() < *jobs {
-                    let Some((version, ready @ (rank, id))) = queue.pop(versions) else { break };
-                    let most = if claimed.is_empty() { usize::MAX } else { room };
-                    match self.take_ready(id, most, &claim.patch, claim.token, now) {
-                        Some(job) => {
-                            room = room.saturating_sub(job.request.bytes.len());
-                            claimed.push(job);
-                        }
-                        None if self.still_ready(id, rank) => {
-                            queue.push_back(version, ready);
+                while taken.jobs.len() < *jobs {
+                    let next = match queue.pop(versions, claim.limits.as_ref(), now) {
+                        Ok(next) => next,
+                        Err(after) => {
+                            taken.after = after;
                             break;
                         }
-                        // It was cancelled or taken by its id in between.
+                    };
+                    let (rank, id) = next.ready;
+                    let most = if taken.jobs.is_empty() { usize::MAX } else { room };
+                    match self.take_ready(&queue, id, most, claim, now) {
+                        Some(job) => {
+                            room = room.saturating_sub(job.request.bytes.len());
+                            taken.jobs.push(job);
+                        }
+                        None if self.still_ready(id, rank) => {
+                            queue.push_back(next);
+                            break;
+                        }
+                        // It was cancelled in between.
                         None => {}
                     }
                 }
-                claimed
+                taken
             }
         }
     }
 
-    fn take_ready(&self, id: JobId, most: usize, patch: &Patch, token: Token, now: Stamp) -> Option<Claimed> {
+    fn claim_job(&self, queue: &Queue, job: &JobKey, claim: &Claim, now: Stamp) -> Taken {
+        // A job of this id may be of another flow: then it is not meant.
+        let ready = |entry: &&Entry| entry.record.state == State::Enqueued;
+        let key = self.shard(job.id).get(job).filter(ready).map(|entry| entry.record.limited_by().cloned());
+        let Some(key) = key else { return Taken::default() };
+        match queue.admits(key.as_ref(), claim.limits.as_ref(), now) {
+            Ok(()) => {
+                let job = self.take_ready(queue, job.id, usize::MAX, claim, now);
+                Taken { jobs: job.into_iter().collect(), after: None }
+            }
+            Err(after) => Taken { jobs: Vec::new(), after },
+        }
+    }
+
+    fn take_ready(&self, queue: &Queue, id: JobId, most: usize, claim: &Claim, now: Stamp) -> Option<Claimed> {
         let shard = self.shard(id);
         let fits = shard.any(id)?.request_len() <= most;
         drop(shard);
         if !fits {
             return None;
         }
-        let claimed = self.take(id, |record| record.state == State::Enqueued, patch, Some(token), now)?;
+        let ready = |record: &Record| record.state == State::Enqueued;
+        let claimed = self.take(id, ready, &claim.patch, Some(claim.token), now)?;
+        if let Some(limits) = &claim.limits {
+            queue.started(claimed.record.limited_by(), limits, now);
+        }
         self.hints.changed(&claimed.record.job);
         Some(claimed)
     }
@@ -306,7 +371,7 @@ impl Inner {
         if !fits(&shard.any(id)?.record) {
             return None;
         }
-        let entry = shard.apply(id, patch, token, now)?;
+        let (entry, _) = shard.apply(id, patch, token, now)?;
         let request = entry.part(PartName::Request).unwrap_or_else(|| Part::json(bytes::Bytes::new()));
         Some(Claimed { record: entry.record.clone(), request })
     }
