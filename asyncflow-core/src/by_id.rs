@@ -1,12 +1,14 @@
-//! Maps by id that hash next to nothing: the low half of an id or token is random already.
+//! Maps by id that hash next to nothing: the low half of an id is random already.
 
 use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
 };
 
-/// A map by the 128 bits of an id.
-pub(crate) type ById<V> = HashMap<u128, V, BuildHasherDefault<LowHalf>>;
+use crate::job::JobId;
+
+/// A map by id.
+pub(crate) type ById<V> = HashMap<JobId, V, BuildHasherDefault<LowHalf>>;
 
 #[derive(Default)]
 pub(crate) struct LowHalf(u64);
@@ -16,14 +18,10 @@ impl Hasher for LowHalf {
         self.0
     }
 
+    /// An id writes its length, then its bytes.
     fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u128(&mut self, id: u128) {
         // Shards took the lowest bits; a map takes the highest and the lowest.
-        self.0 = (id as u64 >> 6).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let low = bytes.last_chunk().map_or(0, |low| u64::from_be_bytes(*low));
+        self.0 = (low >> 6).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }

@@ -10,6 +10,8 @@ mod clock;
 mod engine;
 mod executor;
 mod flow;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod job;
 mod policy;
 pub mod state;

@@ -40,6 +40,7 @@ pub struct Faults(Arc<State>);
 struct State {
     writes: Mutex<VecDeque<Fault>>,
     away: AtomicBool,
+    away_for: AtomicU64,
     frozen: AtomicBool,
     thawed: Notify,
     deaf: AtomicBool,
@@ -62,6 +63,11 @@ impl Faults {
     /// Every call fails at once, or none does any more.
     pub fn away(&self, away: bool) {
         self.0.away.store(away, Ordering::SeqCst);
+    }
+
+    /// The next so many calls of any kind fail at once.
+    pub fn away_for(&self, calls: u64) {
+        self.0.away_for.store(calls, Ordering::SeqCst);
     }
 
     /// Calls are not answered, or are answered again: a node whose store is frozen for it sees what a frozen or cut off node sees.
@@ -113,7 +119,8 @@ impl<S: Store> Faulty<S> {
                 thawed.await;
             }
         }
-        match state.away.load(Ordering::SeqCst) {
+        let left = state.away_for.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |calls| calls.checked_sub(1));
+        match left.is_ok() || state.away.load(Ordering::SeqCst) {
             true => Err(StoreError::unavailable("it is away")),
             false => Ok(&self.inner),
         }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use asyncflow_core::JobId;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_LENGTH, request::Parts};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
@@ -34,11 +34,10 @@ pin_project! {
     }
 }
 
-/// What is being waited for.
-#[expect(clippy::large_enum_variant, reason = "an allocation less for each request")]
+/// What is being waited for. Whatever is large is in a box: servers move the future more than once.
 enum Step {
     /// The owner hook, and who goes on then.
-    Owner { named: Pin<Box<dyn Future<Output = Named> + Send>>, then: Option<Then> },
+    Owner { named: Pin<Box<dyn Future<Output = Named> + Send>>, then: Option<Box<Then>> },
     /// The engine, perhaps with the request's body first.
     Endpoint(Answering),
     /// The layers around the endpoint, which may ask for the body.
@@ -60,33 +59,37 @@ impl<B: Body> FlowFuture<B> {
         mount: Arc<Mount>,
         place: Place,
         id: Option<JobId>,
-        head: Parts,
-        body: B,
+        mut request: Request<B>,
     ) -> Self {
-        let is_head = head.method == Method::HEAD;
-        let step = match mount.owner.clone() {
-            Some(hook) => Step::Owner { named: hook.name(head), then: Some(Then { endpoint, mount, place, id }) },
-            None => Step::Endpoint(endpoint.start(Call::new(mount, None, place, id, head.headers), &body)),
+        let is_head = request.method() == Method::HEAD;
+        let Some(hook) = mount.owner.clone() else {
+            let headers = std::mem::take(request.headers_mut());
+            let step = Step::Endpoint(endpoint.start(Call::new(mount, None, place, id, headers), request.body()));
+            return Self { body: request.into_body(), is_head, step };
         };
-        Self { body, is_head, step }
+        let (head, body) = request.into_parts();
+        let then = Some(Box::new(Then { endpoint, mount, place, id }));
+        Self { body, is_head, step: Step::Owner { named: hook.name(head), then } }
     }
 
     /// Goes through the layers around an endpoint.
-    pub(crate) fn layered(layers: &dyn Layered, head: Parts, body: B) -> Self {
-        let is_head = head.method == Method::HEAD;
+    pub(crate) fn layered(layers: &dyn Layered, request: Request<B>) -> Self {
+        let is_head = request.method() == Method::HEAD;
+        let (head, body) = request.into_parts();
         let (feed, piped) = body::pipe(&body);
         let answer = layers.call(Request::from_parts(head, piped));
         Self { body, is_head, step: Step::Layered { feed, answer } }
     }
 
     /// Is answered already.
-    pub(crate) fn ready(answer: Answer, head: &Parts, body: B) -> Self {
-        Self { body, is_head: head.method == Method::HEAD, step: Step::Endpoint(Answering::Done(Some(answer))) }
+    pub(crate) fn ready(answer: Answer, request: Request<B>) -> Self {
+        let is_head = request.method() == Method::HEAD;
+        Self { body: request.into_body(), is_head, step: Step::Endpoint(Answering::done(answer)) }
     }
 
     /// Is refused already.
-    pub(crate) fn refused(refusal: Refusal, wire: &Wire, head: &Parts, body: B) -> Self {
-        Self::ready(refusal.answer(wire), head, body)
+    pub(crate) fn refused(refusal: Refusal, wire: &Wire, request: Request<B>) -> Self {
+        Self::ready(refusal.answer(wire), request)
     }
 }
 
@@ -98,7 +101,7 @@ impl Then {
                 let owned = Some(mount.flow.as_owner(owner));
                 endpoint.start(Call::new(mount, owned, place, id, head.headers), body)
             }
-            Err(refused) => Answering::Done(Some(Refusal::from(refused).answer(&mount.wire))),
+            Err(refused) => Answering::done(Refusal::from(refused).answer(&mount.wire)),
         }
     }
 }
@@ -114,7 +117,7 @@ where
     /// It is polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let answer = loop {
+        let mut answer = loop {
             match this.step {
                 Step::Owner { named, then } => {
                     let named = ready!(named.as_mut().poll(cx));
@@ -129,18 +132,20 @@ where
                 },
             }
         };
-        Poll::Ready(Ok(if *this.is_head { without_body(answer) } else { answer }))
+        if *this.is_head {
+            take_body(&mut answer);
+        }
+        Poll::Ready(Ok(answer))
     }
 }
 
 /// The answer to a `HEAD`: it says how long its body would be. HTTP/2 servers send whatever body there is, so there is none.
-fn without_body(answer: Answer) -> Answer {
-    let (mut head, body) = answer.into_parts();
-    let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+fn take_body(answer: &mut Answer) {
+    let body = std::mem::take(answer.body_mut());
+    let bodiless = matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if let (Some(length), false) = (body.size_hint().exact(), bodiless) {
-        head.headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+        answer.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from(length));
     }
-    Answer::from_parts(head, FlowBody::default())
 }
 
 impl<B> fmt::Debug for FlowFuture<B> {

@@ -76,10 +76,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         // The inner service was polled ready in place, so it is called in place.
         match self.flows.find_own(request.uri().path()) {
-            Some(route) => {
-                let (head, body) = request.into_parts();
-                WithFlowsFuture { answer: Whose::Ours { ours: route.enter(head, body) } }
-            }
+            Some(route) => WithFlowsFuture { answer: Whose::Ours { ours: route.enter(request) } },
             None => WithFlowsFuture { answer: Whose::Theirs { theirs: self.inner.call(request) } },
         }
     }

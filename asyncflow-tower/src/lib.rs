@@ -90,6 +90,8 @@ mod builder;
 mod config;
 mod endpoint;
 mod future;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod headers;
 mod layer;
 mod owner;

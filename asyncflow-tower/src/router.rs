@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use asyncflow_core::JobId;
-use http::{HeaderValue, Method, StatusCode, header::ALLOW, request::Parts};
+use http::{HeaderValue, Method, Request, StatusCode, header::ALLOW};
 use http_body::Body;
 
 use crate::{
@@ -66,8 +66,8 @@ impl Router {
     }
 
     /// Refuses a path that leads nowhere.
-    pub(crate) fn lost<B: Body>(&self, head: &Parts, body: B) -> FlowFuture<B> {
-        FlowFuture::refused(Refusal::not_found(), &self.wire, head, body)
+    pub(crate) fn lost<B: Body>(&self, request: Request<B>) -> FlowFuture<B> {
+        FlowFuture::refused(Refusal::not_found(), &self.wire, request)
     }
 }
 
@@ -95,23 +95,23 @@ impl Entry {
 
 impl Route<'_> {
     /// Goes where the method leads.
-    pub(crate) fn enter<B: Body>(self, head: Parts, body: B) -> FlowFuture<B> {
+    pub(crate) fn enter<B: Body>(self, request: Request<B>) -> FlowFuture<B> {
         let Self { router, entry, place, id } = self;
         let place = place.and_then(|place| Some((place, entry.allow[place as usize].as_ref()?)));
-        let Some((place, allow)) = place else { return router.lost(&head, body) };
+        let Some((place, allow)) = place else { return router.lost(request) };
         let endpoint =
-            Endpoint::at(place, &head.method).map(|endpoint| (endpoint, &entry.endpoints[endpoint as usize]));
+            Endpoint::at(place, request.method()).map(|endpoint| (endpoint, &entry.endpoints[endpoint as usize]));
         match endpoint {
-            Some((endpoint, Access::Open)) => FlowFuture::start(endpoint, entry.mount.clone(), place, id, head, body),
-            Some((_, Access::Layered(layers))) => FlowFuture::layered(&**layers, head, body),
-            _ if head.method == Method::OPTIONS => {
+            Some((endpoint, Access::Open)) => FlowFuture::start(endpoint, entry.mount.clone(), place, id, request),
+            Some((_, Access::Layered(layers))) => FlowFuture::layered(&**layers, request),
+            _ if request.method() == Method::OPTIONS => {
                 let mut answer = empty(StatusCode::NO_CONTENT);
                 answer.headers_mut().insert(ALLOW, allow.clone());
-                FlowFuture::ready(answer, &head, body)
+                FlowFuture::ready(answer, request)
             }
             _ => {
                 let refusal = Refusal::new(Problem::MethodNotAllowed, "this path has other methods");
-                FlowFuture::refused(refusal.header(ALLOW, allow.clone()), &router.wire, &head, body)
+                FlowFuture::refused(refusal.header(ALLOW, allow.clone()), &router.wire, request)
             }
         }
     }

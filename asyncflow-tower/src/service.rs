@@ -64,10 +64,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> FlowFuture<B> {
-        let (head, body) = request.into_parts();
-        match self.router.find(head.uri.path()) {
-            Some(route) => route.enter(head, body),
-            None => self.router.lost(&head, body),
+        match self.router.find(request.uri().path()) {
+            Some(route) => route.enter(request),
+            None => self.router.lost(request),
         }
     }
 }

@@ -129,19 +129,23 @@ impl FlowRef {
         (before.saturating_add(bytes) <= self.line.options.max_bytes).then_some(receiving)
     }
 
-    /// Reads the request, inserts the job, and starts it in the same round trip if there is room for it here.
+    /// Reads the request at once. The future inserts the job, and starts it in the same round trip if there is room for it here.
     ///
     /// Cancel safe: a dropped future's job is there or not, as if the answer had been lost.
     ///
     /// # Errors
     /// Why the job was not accepted.
-    pub async fn submit(&self, request: Part, mut options: SubmitOptions) -> Result<Submitted, SubmitError> {
+    pub fn submit(
+        &self,
+        request: Part,
+        mut options: SubmitOptions,
+    ) -> impl Future<Output = Result<Submitted, SubmitError>> + Send {
         if let Scope::Owner(owner) = &self.scope {
             options.owner.clone_from(owner);
         }
-        let decoded = self.line.flow.decode(&request)?;
-        let submit = self.node().submit(&self.line, request, Some(decoded), options)?;
-        self.node().uninterrupted(submit).await.unwrap_or(Err(SubmitError::ShuttingDown))
+        let decoded = self.line.flow.decode(&request).map_err(SubmitError::from);
+        let submit = decoded.and_then(|decoded| self.node().submit(&self.line, request, Some(decoded), options));
+        async move { self.node().uninterrupted(submit?).await.unwrap_or(Err(SubmitError::ShuttingDown)) }
     }
 
     /// The record; `None` where there is no such job, or none any more.
@@ -149,8 +153,10 @@ impl FlowRef {
     /// # Errors
     /// The store could not be asked.
     pub async fn get(&self, id: JobId) -> Result<Option<Record>, EngineError> {
-        let record = self.node().read(&self.key(id)).await?;
-        Ok(record.filter(|record| self.sees(record)))
+        match self.node().read(&self.key(id)).await? {
+            Some(record) if self.sees(&record) => Ok(Some(record)),
+            _ => Ok(None),
+        }
     }
 
     /// What the job gave: its result, or its error (see [`JobError::from_part`](crate::JobError::from_part)). `None` where it has given nothing (yet).

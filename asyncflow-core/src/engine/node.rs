@@ -2,13 +2,13 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
-    task::Poll,
+    task::{Poll, ready},
     time::Duration,
 };
 
@@ -102,6 +102,9 @@ impl Default for Timing {
 
 /// What is run to its end even if whoever asked for it goes away.
 pub(crate) type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What the store was asked.
+type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// One flow on this node.
 pub(crate) struct Line {
@@ -200,31 +203,32 @@ impl Node {
     /// Asks the store, for as long as a call may take. The future may be polled on any thread.
     ///
     /// Dropped or out of time, a write may or may not have been applied.
-    pub(crate) async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        self.call_until(|| Instant::now() + self.timing.call, call).await
+    pub(crate) fn call<T>(&self, call: Asked<'_, T>) -> impl Future<Output = Result<T, StoreError>> {
+        self.call_until(|| Instant::now() + self.timing.call, call)
     }
 
     /// Asks the store, until this time at the latest. Embedded stores answer at once: for them, `end` is not even asked for.
-    pub(crate) async fn call_until<T>(
+    pub(crate) fn call_until<T>(
         &self,
-        end: impl FnOnce() -> Instant,
-        call: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        let mut call = pin!(call);
-        if let Poll::Ready(answer) = poll_once(call.as_mut()).await {
-            return answer;
-        }
-        let patience = self.on_runtime(|| tokio::time::sleep_until(end()));
-        tokio::select! {
-            biased;
-            answer = call => answer,
-            () = patience => Err(StoreError::unavailable("it did not answer in time")),
-        }
+        mut end: impl FnMut() -> Instant,
+        mut call: Asked<'_, T>,
+    ) -> impl Future<Output = Result<T, StoreError>> {
+        let mut patience = None;
+        poll_fn(move |context| {
+            if let Poll::Ready(answer) = call.as_mut().poll(context) {
+                return Poll::Ready(answer);
+            }
+            // Boxed, as all that embedded stores have no need of: what waits in a request or a job has its size.
+            let patience =
+                patience.get_or_insert_with(|| self.on_runtime(|| Box::pin(tokio::time::sleep_until(end()))));
+            ready!(patience.as_mut().poll(context));
+            Poll::Ready(Err(StoreError::unavailable("it did not answer in time")))
+        })
     }
 
     /// Writes, for as long as a call may take.
-    pub(crate) async fn write(&self, batch: &Batch) -> Result<Answers, StoreError> {
-        self.call(self.store.write(batch)).await
+    pub(crate) fn write<'a>(&'a self, batch: &'a Batch) -> impl Future<Output = Result<Answers, StoreError>> {
+        self.call(self.store.write(batch))
     }
 
     /// Writes changes of different jobs, and answers in their order; where one can never be taken, each by itself, so that it fails alone:
@@ -259,7 +263,7 @@ impl Node {
 
     /// Begins work here; a task goes on with it where it does not end at once.
     pub(crate) async fn begun<T: Send + 'static>(&self, mut future: Work<T>) -> Result<T, JoinHandle<T>> {
-        match poll_once(future.as_mut()).await {
+        match poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
             Poll::Ready(value) => Ok(value),
             Poll::Pending => Err(self.runtime.spawn(future)),
         }
@@ -280,10 +284,6 @@ impl Node {
     pub(crate) fn lease_end(&self) -> Instant {
         Instant::now() + self.timing.lease
     }
-}
-
-async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
-    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 
 impl fmt::Debug for Node {

@@ -258,11 +258,7 @@ impl Node {
             drop(receiving);
             let inserted = submitted(job.id, answers.inserts.pop());
             trace::debug!(job = %job.id, flow = %line.name, accepted = inserted.is_ok(), "a job is submitted");
-            let claimed = answers.claims.pop().and_then(|taken| node.taken(&line, taken).pop());
-            let started = claimed.as_ref().is_some_and(|claimed| claimed.record.job.id == job.id);
-            if let (Some(slot), Some(claimed)) = (slot, claimed) {
-                node.start(slot, claimed, decoded.filter(|_| started));
-            }
+            let started = slot.is_some_and(|slot| node.start_claimed(slot, &mut answers, job.id, decoded));
             match delay {
                 Some(delay) => node.alarm.set(delay),
                 None if started || inserted.is_err() => {}
@@ -270,6 +266,15 @@ impl Node {
             }
             inserted
         }))
+    }
+
+    /// Starts what was claimed beside a submit; says whether it is the job that was submitted, whose request was read already.
+    fn start_claimed(self: &Arc<Self>, slot: Slot, answers: &mut Answers, id: JobId, decoded: Option<Decoded>) -> bool {
+        let taken = answers.claims.pop().map(|taken| self.taken(slot.line(), taken));
+        let Some(claimed) = taken.and_then(|mut claimed| claimed.pop()) else { return false };
+        let started = claimed.record.job.id == id;
+        self.start(slot, claimed, decoded.filter(|_| started));
+        started
     }
 
     /// The jobs' inserts in one batch; what is ready is brought to whoever has room. To be run uninterrupted, as a [submit](Self::submit).

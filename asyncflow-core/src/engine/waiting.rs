@@ -114,8 +114,11 @@ impl Drop for Place<'_> {
 impl Node {
     /// The record as the store has it.
     pub(crate) async fn read(&self, job: &JobKey) -> Result<Option<Record>, StoreError> {
-        let record = self.call(self.store.get(std::slice::from_ref(job))).await?.pop().flatten();
-        Ok(record.filter(|record| record.mark != Mark::Forget))
+        // Looked at where it is: a record is large enough that moves count.
+        match self.call(self.store.get(std::slice::from_ref(job))).await?.pop() {
+            Some(Some(record)) if record.mark != Mark::Forget => Ok(Some(record)),
+            _ => Ok(None),
+        }
     }
 
     /// Waits until a record is as it should be, it is gone, patience ends, or there are too many readers: then the record as it is.

@@ -2,12 +2,13 @@
 
 use std::{
     any::{Any, TypeId},
+    borrow::Cow,
     panic::catch_unwind,
     sync::Arc,
 };
 
 use super::{
-    Attempt, DecodeError, Flow, FromPayload, Handler, IntoPayload, JobContext,
+    Attempt, BoxError, DecodeError, Flow, FromPayload, Handler, IntoPayload, JobContext,
     again::{Again, What},
     wrap::Ending,
 };
@@ -51,7 +52,7 @@ impl<F: Flow> AnyFlow for Erased<F> {
         Some(Box::pin(async move {
             match self.0.process(*request, job).await {
                 Ok(response) => encode(response, max_result),
-                Err(error) => explain::<F>(error),
+                Err(error) => failure(F::error_type(&error), error.into()),
             }
         }))
     }
@@ -110,9 +111,8 @@ fn encode(response: impl IntoPayload, max_result: usize) -> Attempt {
     }
 }
 
-fn explain<F: Flow>(error: F::Error) -> Attempt {
-    let kind = F::error_type(&error);
-    let error = error.into();
+/// What becomes of an error, named so where it does not ask for something itself.
+pub(super) fn failure(kind: Cow<'static, str>, error: BoxError) -> Attempt {
     let (kind, wish) = match Again::within(&*error) {
         Some(Again { what: What::Snooze(delay), .. }) => return Attempt(Ending::Snoozed(*delay)),
         // Where the wish is all of the error, its own source's type says more than it does.

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
-use super::JobContext;
+use super::{BoxError, JobContext, erased, last_segment};
 use crate::{job::JobError, state::Wish, store::Part};
 
 /// A handler at work on one attempt.
@@ -42,6 +42,12 @@ pub(crate) enum Ending {
 }
 
 impl Attempt {
+    /// An attempt that failed with this error, for a wrap that does not run the handler at all: as if the handler had returned it,
+    /// [`Again`](super::Again) included.
+    pub fn failure<E: Into<BoxError>>(error: E) -> Self {
+        erased::failure(last_segment(std::any::type_name::<E>()).into(), error.into())
+    }
+
     /// Whether it succeeded.
     pub fn is_success(&self) -> bool {
         matches!(self.0, Ending::Succeeded(_))

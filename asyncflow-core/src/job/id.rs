@@ -88,24 +88,25 @@ pub struct JobKey {
 }
 
 /// The random value under which a worker holds what it claimed; every write that it makes carries it.
+// Halves, the higher first: a record of 128 bits at once would have to lie on a multiple of 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Token(u128);
+pub struct Token([u64; 2]);
 
 impl Token {
     /// The token's 128 bits.
     pub fn as_u128(self) -> u128 {
-        self.0
+        u128::from(self.0[0]) << 64 | u128::from(self.0[1])
     }
 
     /// The token that has these 128 bits.
     pub fn from_u128(bits: u128) -> Self {
-        Self(bits)
+        Self([(bits >> 64) as u64, bits as u64])
     }
 }
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Token({:032x})", self.0)
+        write!(f, "Token({:032x})", self.as_u128())
     }
 }
 

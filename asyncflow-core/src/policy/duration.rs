@@ -69,7 +69,7 @@ impl de::Visitor<'_> for InWords {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
-        humantime::parse_duration(text)
+        parse(text)
             .map_err(|error| E::custom(format_args!("`{text}` is no duration such as \"30s\" or \"1h 30m\": {error}")))
     }
 
@@ -86,5 +86,37 @@ impl de::Visitor<'_> for InWords {
     fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<Duration, E> {
         Duration::try_from_secs_f64(seconds)
             .map_err(|error| E::custom(format_args!("`{seconds}` is no duration: {error}")))
+    }
+}
+
+/// Reads spans such as `1h 30m`. Their sum is ours: humantime's may panic where it is beyond all durations.
+fn parse(text: &str) -> Result<Duration, humantime::DurationError> {
+    let (mut sum, mut rest) = (Duration::ZERO, text);
+    loop {
+        // A span ends where a digit follows its unit.
+        let unit = rest.find(char::is_alphabetic).unwrap_or(rest.len());
+        let end = rest[unit..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |end| unit + end);
+        let (span, after) = rest.split_at(end);
+        sum = sum.checked_add(humantime::parse_duration(span)?).ok_or(humantime::DurationError::NumberOverflow)?;
+        if after.is_empty() {
+            return Ok(sum);
+        }
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_sum_of_spans_is_too_large_to_refuse() {
+        assert_eq!(parse("1h 30m1s 500ms"), Ok(Duration::from_millis(5_401_500)));
+        assert_eq!(parse("18446744073709551615s 999ms"), Ok(Duration::new(u64::MAX, 999_000_000)));
+        for text in
+            ["18446744073709551615s 1000ms", "18446744073709551615s 1s", "18446744073709551616s", "1h 2", "s", ""]
+        {
+            assert!(parse(text).is_err(), "{text}");
+        }
     }
 }

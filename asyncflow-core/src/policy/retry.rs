@@ -81,7 +81,9 @@ impl Retry {
             Self::Exponential { attempts, delay, cap, jitter } => (failures < attempts).then(|| {
                 let doublings = failures.saturating_sub(1).min(31);
                 let whole = delay.saturating_mul(1 << doublings).min(cap);
-                whole.mul_f64(1.0 - (jitter * chance).clamp(0.0, 1.0))
+                let left = whole.as_secs_f64() * (1.0 - (jitter * chance).clamp(0.0, 1.0));
+                // As a float, what is very long may be a little longer.
+                Duration::try_from_secs_f64(left).map_or(whole, |left| left.min(whole))
             }),
         }
     }
@@ -131,6 +133,7 @@ mod tests {
     fn nothing_overflows() {
         let retry = Retry::Exponential { attempts: u32::MAX, delay: Duration::MAX, cap: Duration::MAX, jitter: 0.0 };
         assert!(retry.check().is_err());
+        assert_eq!(retry.after(1, 1.0), Some(Duration::MAX));
         assert_eq!(Retry::exponential(9, Duration::from_secs(u64::MAX)).after(8, 0.0), Some(Duration::from_secs(3600)));
     }
 }

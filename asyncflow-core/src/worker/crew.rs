@@ -32,7 +32,7 @@ pub(crate) struct Crew {
 impl Crew {
     /// Adds a job, until the guard is dropped. Who ran it here under an earlier claim has lost it.
     pub(super) fn enter(&self, running: Arc<Running>) -> Member<'_> {
-        let before = self.shard(running.id).insert(running.id.as_u128(), running.clone());
+        let before = self.shard(running.id).insert(running.id, running.clone());
         if let Some(before) = before {
             before.tell(Stop::Lost);
         }
@@ -43,7 +43,7 @@ impl Crew {
     }
 
     pub(crate) fn get(&self, id: JobId) -> Option<Arc<Running>> {
-        self.shard(id).get(&id.as_u128()).cloned()
+        self.shard(id).get(&id).cloned()
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Running>> {
@@ -77,10 +77,10 @@ impl Crew {
         }
     }
 
-    /// Waits until a job runs: for one task.
+    /// Waits until a job runs, or has run: for one task. Short jobs wake it once, not each.
     pub(super) async fn busy(&self) {
         self.awaited.store(true, Ordering::SeqCst);
-        while self.shards.iter().all(|shard| lock(shard).is_empty()) {
+        if self.shards.iter().all(|shard| lock(shard).is_empty()) {
             self.busy.notified().await;
         }
         self.awaited.store(false, Ordering::SeqCst);
@@ -102,8 +102,8 @@ impl Drop for Member<'_> {
         // The job may have come back to this node under a new claim, whose entry it is then.
         let id = self.running.id;
         let mut shard = self.crew.shard(id);
-        if shard.get(&id.as_u128()).is_some_and(|other| Arc::ptr_eq(other, &self.running)) {
-            shard.remove(&id.as_u128());
+        if shard.get(&id).is_some_and(|other| Arc::ptr_eq(other, &self.running)) {
+            shard.remove(&id);
         }
     }
 }

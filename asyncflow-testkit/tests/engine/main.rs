@@ -4,6 +4,7 @@
 
 mod claims;
 mod faults;
+mod limits;
 mod outage;
 
 use std::{sync::Arc, time::Duration};

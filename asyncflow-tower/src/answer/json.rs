@@ -18,6 +18,16 @@ macro_rules! by_names {
     };
 }
 
+/// Adds pieces to a buffer.
+macro_rules! put {
+    ($buffer:ident, $($piece:expr),*) => {
+        $($buffer.extend_from_slice($piece.as_ref());)*
+    };
+}
+
+/// What a status has room for beside its job's progress: as many bytes as its other members have at most.
+const ALL_BUT_PROGRESS: usize = 242;
+
 /// The body of a 202.
 pub(crate) fn enqueued(naming: Naming, id: &[u8; 36], created: Stamp) -> Vec<u8> {
     by_names!(naming, write_enqueued(id, created))
@@ -34,42 +44,26 @@ pub(crate) fn status(naming: Naming, record: &Record) -> Vec<u8> {
 }
 
 fn write_status<N: Names>(record: &Record) -> Vec<u8> {
-    let (id, state, created) = (id_text(record.job.id), record.state.as_str(), rfc3339(record.created));
     let progress = record.progress.as_deref().map(progress);
     let progress = progress.as_deref().unwrap_or("null");
+    let created = rfc3339(record.created);
     // Most jobs start, and many end, within the second in which they were made.
     let time = |stamp: Stamp| if stamp.as_secs() == record.created.as_secs() { created } else { rfc3339(stamp) };
-    let (started, ended) = (record.started.map(time), record.ended.map(time));
-    let (started_at, started, started_end) = optional(N::STARTED_AT, &started);
-    let (completed_at, completed, completed_end) = optional(N::COMPLETED_AT, &ended);
-    let mut attempt = itoa::Buffer::new();
-    let attempt = attempt.format(record.attempt());
-    let cancel_requested = if record.mark == Mark::Cancel { N::CANCEL_REQUESTED } else { "" };
-    join![
-        N::REQUEST_ID,
-        id,
-        N::STATUS,
-        state,
-        N::CREATED_AT,
-        created,
-        "\",\"progressData\":",
-        progress,
-        started_at,
-        started,
-        started_end,
-        completed_at,
-        completed,
-        completed_end,
-        N::ATTEMPT,
-        attempt,
-        cancel_requested,
-        "}",
-    ]
-}
-
-/// A member whose value is a time, or nothing.
-fn optional<'a>(name: &'a str, time: &'a Option<[u8; 20]>) -> (&'a str, &'a [u8], &'a str) {
-    time.as_ref().map_or(("", b"", ""), |time| (name, time, "\""))
+    let mut body = Vec::with_capacity(ALL_BUT_PROGRESS + progress.len());
+    put![body, N::REQUEST_ID, id_text(record.job.id), N::STATUS, record.state.as_str(), N::CREATED_AT, created];
+    put![body, "\",\"progressData\":", progress];
+    if let Some(started) = record.started {
+        put![body, N::STARTED_AT, time(started), "\""];
+    }
+    if let Some(ended) = record.ended {
+        put![body, N::COMPLETED_AT, time(ended), "\""];
+    }
+    put![body, N::ATTEMPT, itoa::Buffer::new().format(record.attempt())];
+    if record.mark == Mark::Cancel {
+        put![body, N::CANCEL_REQUESTED];
+    }
+    put![body, "}"];
+    body
 }
 
 fn progress(progress: &Progress) -> String {

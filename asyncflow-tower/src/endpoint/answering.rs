@@ -17,14 +17,19 @@ pub(crate) type Running = Pin<Box<dyn Future<Output = Answer> + Send>>;
 /// An endpoint at work.
 pub(crate) enum Answering {
     /// It reads the request's body; none once it has.
-    Receive(Option<Receive>),
+    Receive(Option<Box<Receive>>),
     /// It asks the engine.
     Run(Running),
     /// It is done; none once the answer is taken.
-    Done(Option<Answer>),
+    Done(Option<Box<Answer>>),
 }
 
 impl Answering {
+    /// It is done already.
+    pub(crate) fn done(answer: Answer) -> Self {
+        Self::Done(Some(Box::new(answer)))
+    }
+
     /// # Panics
     /// It is polled again after it was ready.
     pub(crate) fn poll<B>(&mut self, cx: &mut Context<'_>, mut body: Pin<&mut B>) -> Poll<Answer>
@@ -44,7 +49,7 @@ impl Answering {
                 }
                 Self::Run(running) => return running.as_mut().poll(cx),
                 Self::Done(answer) => match answer.take() {
-                    Some(answer) => return Poll::Ready(answer),
+                    Some(answer) => return Poll::Ready(*answer),
                     None => panic!("polled after it was ready"),
                 },
             }

@@ -60,15 +60,14 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> FlowFuture<B> {
-        let (head, body) = request.into_parts();
-        let own = Path::parse(head.uri.path(), &self.mount.wire.prefix).and_then(|path| {
+        let own = Path::parse(request.uri().path(), &self.mount.wire.prefix).and_then(|path| {
             let place = path.place?;
-            let own = path.flow == self.flow() && Endpoint::at(place, &head.method) == Some(self.endpoint);
+            let own = path.flow == self.flow() && Endpoint::at(place, request.method()) == Some(self.endpoint);
             own.then_some((place, path.id))
         });
         match own {
-            Some((place, id)) => FlowFuture::start(self.endpoint, self.mount.clone(), place, id, head, body),
-            None => FlowFuture::refused(Refusal::not_found(), &self.mount.wire, &head, body),
+            Some((place, id)) => FlowFuture::start(self.endpoint, self.mount.clone(), place, id, request),
+            None => FlowFuture::refused(Refusal::not_found(), &self.mount.wire, request),
         }
     }
 }

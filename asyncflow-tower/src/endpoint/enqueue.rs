@@ -48,9 +48,9 @@ pub(super) fn start(call: Call, body: &impl Body) -> Answering {
     match check(&call, Announced::of(&call.headers, body)) {
         Ok((media, key)) => {
             let body = Collected::new(call.flow().options().max_request);
-            Answering::Receive(Some(Receive { call, media, key, body, room: None, reserved: 0 }))
+            Answering::Receive(Some(Box::new(Receive { call, media, key, body, room: None, reserved: 0 })))
         }
-        Err(refusal) => Answering::Done(Some(call.settle(Err(refusal)))),
+        Err(refusal) => Answering::done(call.settle(Err(refusal))),
     }
 }
 
@@ -119,11 +119,12 @@ impl Receive {
     }
 
     /// Submits what was received.
-    pub(super) fn submit(self) -> Running {
+    pub(super) fn submit(self: Box<Self>) -> Running {
         Box::pin(async move {
-            let Self { call, media, key, body, room, .. } = self;
-            let answer = match request(&call, media, body.finish()) {
-                Ok(request) => submit(&call, request, key, room).await,
+            // The call stays in its box.
+            let call = &self.call;
+            let answer = match request(call, self.media, self.body.finish()) {
+                Ok(request) => submit(call, request, self.key, self.room).await,
                 Err(refusal) => Err(refusal),
             };
             call.settle(answer)

@@ -14,18 +14,22 @@ use crate::{
 
 pub(super) async fn answer(call: &Call) -> Result<Answer, Refusal> {
     let (flow, id, prefer) = (call.flow(), call.job()?, call.prefer());
-    let mut record = flow.get(id).await?.ok_or_else(Refusal::not_found)?;
-    let mut known = call.knows(record.version);
+    let first = flow.get(id).await?.ok_or_else(Refusal::not_found)?;
+    let known = call.knows(first.version);
     // Whoever knows another version than this one is told at once.
     let until = match call.present.if_none_match {
-        true => known.then_some(Until::Changed(record.version)),
+        true => known.then_some(Until::Changed(first.version)),
         false => Some(Until::Ended),
     };
-    if let (Some(patience), Some(until), false) = (prefer.patience(), until, record.state.is_ended()) {
-        // In a box, as most never wait.
-        record = Box::pin(flow.wait(id, until, patience)).await?.ok_or_else(Refusal::not_found)?;
-        known = known && call.knows(record.version);
-    }
+    let (record, known) = match (prefer.patience(), until) {
+        (Some(patience), Some(until)) if !first.state.is_ended() => {
+            // In a box, as most never wait.
+            let record = Box::pin(flow.wait(id, until, patience)).await?.ok_or_else(Refusal::not_found)?;
+            let known = known && call.knows(record.version);
+            (record, known)
+        }
+        _ => (first, known),
+    };
     let mut answer =
         if known { status_not_modified(etag::tag(record.version)) } else { shown(call, StatusCode::OK, &record) };
     say_applied(&mut answer, prefer);

@@ -8,10 +8,18 @@ use crate::answer::header_value;
 /// The tag of what a record of this version shows.
 pub(crate) fn tag(version: u64) -> HeaderValue {
     // Few jobs have more versions.
-    static FIRST: [&str; 8] =
-        [r#"W/"0""#, r#"W/"1""#, r#"W/"2""#, r#"W/"3""#, r#"W/"4""#, r#"W/"5""#, r#"W/"6""#, r#"W/"7""#];
+    static FIRST: [HeaderValue; 8] = [
+        HeaderValue::from_static(r#"W/"0""#),
+        HeaderValue::from_static(r#"W/"1""#),
+        HeaderValue::from_static(r#"W/"2""#),
+        HeaderValue::from_static(r#"W/"3""#),
+        HeaderValue::from_static(r#"W/"4""#),
+        HeaderValue::from_static(r#"W/"5""#),
+        HeaderValue::from_static(r#"W/"6""#),
+        HeaderValue::from_static(r#"W/"7""#),
+    ];
     if let Some(first) = usize::try_from(version).ok().and_then(|version| FIRST.get(version)) {
-        return HeaderValue::from_static(first);
+        return first.clone();
     }
     header_value(["W/\"", itoa::Buffer::new().format(version), "\""].concat())
 }

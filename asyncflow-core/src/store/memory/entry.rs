@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::{
+    kept::Kept,
     queue::{Queue, Stood},
     wheel::Wheel,
 };
@@ -14,14 +13,10 @@ use crate::{
     store::{Part, PartName, Parts, Patch},
 };
 
-/// Parts up to so many bytes are copied when they come: they may be slices of a connection's read buffer, and would hold all of it.
-const COPIED: usize = 4096;
-
 /// One job.
 pub(super) struct Entry {
     pub(super) record: Record,
-    request: Option<Part>,
-    outcome: Option<Part>,
+    parts: Kept,
     queue: Arc<Queue>,
     /// The bucket of the wheel in which the job is found next.
     pub(super) bucket: u64,
@@ -29,37 +24,29 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(record: Record, request: &Part, queue: Arc<Queue>) -> Self {
-        Self { record, request: Some(own(request)), outcome: None, queue, bucket: u64::MAX }
+        Self { record, parts: Kept::default().with(PartName::Request, request), queue, bucket: u64::MAX }
     }
 
     pub(super) fn queue(&self) -> &Arc<Queue> {
         &self.queue
     }
 
-    pub(super) fn part(&self, name: PartName) -> Option<&Part> {
-        match name {
-            PartName::Request => self.request.as_ref(),
-            PartName::Outcome => self.outcome.as_ref(),
-        }
+    pub(super) fn part(&self, name: PartName) -> Option<Part> {
+        self.parts.get(name)
     }
 
     pub(super) fn request_len(&self) -> usize {
-        self.request.as_ref().map_or(0, |part| part.bytes.len())
+        self.parts.len(PartName::Request)
     }
 
     fn put(&mut self, parts: &Parts) {
-        match parts {
-            Parts::Keep => {}
-            Parts::Result(part) => (self.request, self.outcome) = (None, Some(own(part))),
-            Parts::Error(part) => self.outcome = Some(own(part)),
-            Parts::Drop => (self.request, self.outcome) = (None, None),
-        }
+        self.parts = match parts {
+            Parts::Keep => return,
+            Parts::Result(part) => Kept::default().with(PartName::Outcome, part),
+            Parts::Error(part) => std::mem::take(&mut self.parts).with(PartName::Outcome, part),
+            Parts::Drop => Kept::default(),
+        };
     }
-}
-
-fn own(part: &Part) -> Part {
-    let bytes = if part.bytes.len() <= COPIED { Bytes::copy_from_slice(&part.bytes) } else { part.bytes.clone() };
-    Part { content_type: part.content_type.clone(), bytes }
 }
 
 #[derive(Default)]
@@ -76,7 +63,7 @@ impl Shard {
 
     /// The job of this id, whichever flow it is of.
     pub(super) fn any(&self, id: JobId) -> Option<&Entry> {
-        self.jobs.get(&id.as_u128()).map(|entry| &**entry)
+        self.jobs.get(&id).map(|entry| &**entry)
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
@@ -86,7 +73,7 @@ impl Shard {
     /// Adds a job that its queue has let in.
     pub(super) fn insert(&mut self, mut entry: Entry, now: Stamp) {
         self.wheel.put_new(&mut entry, now);
-        self.jobs.insert(entry.record.job.id.as_u128(), Box::new(entry));
+        self.jobs.insert(entry.record.job.id, Box::new(entry));
     }
 
     /// Applies a patch that is no purge; says too whether jobs that were held back may be taken now.
@@ -97,7 +84,7 @@ impl Shard {
         token: Option<Token>,
         now: Stamp,
     ) -> Option<(&Entry, bool)> {
-        let entry = self.jobs.get_mut(&id.as_u128())?;
+        let entry = self.jobs.get_mut(&id)?;
         let stood = Stood::of(&entry.record);
         patch.apply(&mut entry.record, token, now);
         entry.put(&patch.parts);
@@ -108,7 +95,7 @@ impl Shard {
     }
 
     pub(super) fn remove(&mut self, id: JobId) -> Option<(Record, bool)> {
-        let entry = self.jobs.remove(&id.as_u128())?;
+        let entry = self.jobs.remove(&id)?;
         let freed = entry.queue.left(&entry.record);
         // Memory goes back once three quarters of it lie idle: each such step is paid for by the removals before it.
         if self.jobs.capacity() > 64 && self.jobs.len() < self.jobs.capacity() / 4 {

@@ -1,6 +1,7 @@
 //! A store in this process's memory: nothing outlives the process.
 
 mod entry;
+mod kept;
 mod keys;
 mod line;
 mod queue;
@@ -103,7 +104,7 @@ impl Store for MemoryStore {
     }
 
     async fn part(&self, job: &JobKey, name: PartName) -> Result<Option<Part>, StoreError> {
-        Ok(self.inner.shard(job.id).get(job).and_then(|entry| entry.part(name).cloned()))
+        Ok(self.inner.shard(job.id).get(job).and_then(|entry| entry.part(name)))
     }
 
     async fn due(&self, limit: usize) -> Result<Attention, StoreError> {
@@ -371,7 +372,7 @@ impl Inner {
             return None;
         }
         let (entry, _) = shard.apply(id, patch, token, now)?;
-        let request = entry.part(PartName::Request).cloned().unwrap_or_else(|| Part::json(bytes::Bytes::new()));
+        let request = entry.part(PartName::Request).unwrap_or_else(|| Part::json(bytes::Bytes::new()));
         Some(Claimed { record: entry.record.clone(), request })
     }
 

@@ -7,7 +7,10 @@
 use std::collections::BTreeMap;
 
 use super::entry::Entry;
-use crate::{by_id::ById, job::Stamp};
+use crate::{
+    by_id::ById,
+    job::{JobId, Stamp},
+};
 
 /// A bucket is 2^16 µs, about 66 ms.
 const BUCKET_BITS: u32 = 16;
@@ -18,7 +21,7 @@ const NEW_HORIZON: u64 = 256;
 
 #[derive(Default)]
 pub(super) struct Wheel {
-    buckets: BTreeMap<u64, Vec<u128>>,
+    buckets: BTreeMap<u64, Vec<JobId>>,
 }
 
 impl Wheel {
@@ -36,7 +39,7 @@ impl Wheel {
         let at = bucket(entry.record.due).min(bucket(now) + horizon);
         if at < entry.bucket {
             entry.bucket = at;
-            self.buckets.entry(at).or_default().push(entry.record.job.id.as_u128());
+            self.buckets.entry(at).or_default().push(entry.record.job.id);
         }
     }
 
