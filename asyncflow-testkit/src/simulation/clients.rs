@@ -192,9 +192,11 @@ async fn operator(stage: Arc<Stage>, mut dice: Dice) {
     let patience = Duration::from_secs(20);
     if dice.chance(500) {
         let many: Vec<_> = (0..dice.within(2..=20)).map(|_| Work::any(&mut dice)).collect();
-        let submitted = seat.ask(patience, |engine| async move {
-            engine.flow::<Work, usize>(&flow).ok()?.submit_many(many).await.ok()
-        });
+        let submitted =
+            seat.ask(
+                patience,
+                |engine| async move { engine.flow::<Work, usize>(&flow).ok()?.submit_many(many).await.ok() },
+            );
         for job in submitted.await.into_iter().flatten().flatten().flatten() {
             stage.judge().accepted(job.id());
         }

@@ -125,7 +125,7 @@ impl Link {
         }
         // No request is late by more than the age below which nothing is purged.
         let there = if late { dice.millis(500..=30_000) } else { dice.millis(0..=60) };
-        Fate::Slow { there, back: dice.millis(0..=60), after }
+        Fate::Slow { there, back: dice.millis(0..=60), late, after }
     }
 }
 
@@ -133,7 +133,7 @@ enum Fate {
     Plain,
     Before,
     After,
-    Slow { there: Duration, back: Duration, after: bool },
+    Slow { there: Duration, back: Duration, late: bool, after: bool },
 }
 
 /// Writes, and tells the judge.
@@ -188,8 +188,11 @@ impl Store for Link {
                 lost = true;
                 commit(&*self.inner, &self.stage, self.life, batch, || false).await?
             }
-            Fate::Slow { there, back, after } => {
+            Fate::Slow { there, back, late, after } => {
                 self.stage.judge().counts.faults.delays += 1;
+                if late {
+                    self.stage.judge().failed(batch);
+                }
                 lost = after;
                 let (answer, answered) = oneshot::channel();
                 let (inner, stage, life, batch) = (self.inner.clone(), self.stage.clone(), self.life, batch.clone());

@@ -269,10 +269,14 @@ impl Simulation {
             world.step(200)?;
         }
         stage.judge().kept_word();
-        if !broken(world) {
-            if let Some(left) = world.left_behind() {
+        // Bodies that cannot be dropped may outlast their jobs.
+        let end = world.now + 60_000;
+        while !broken(world) {
+            let Some(left) = world.left_behind() else { break };
+            if world.now > end {
                 stage.judge().grows(format_args!("{left}"));
             }
+            world.step(500)?;
         }
         Ok(())
     }

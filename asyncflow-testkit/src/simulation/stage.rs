@@ -51,7 +51,13 @@ impl Seat {
 }
 
 impl Stage {
-    pub(super) fn new(clock: Arc<ManualClock>, plans: Arc<[Plan]>, judge: Judge, nodes: usize, outside: Handle) -> Self {
+    pub(super) fn new(
+        clock: Arc<ManualClock>,
+        plans: Arc<[Plan]>,
+        judge: Judge,
+        nodes: usize,
+        outside: Handle,
+    ) -> Self {
         Self {
             clock,
             plans,

@@ -114,12 +114,7 @@ impl Work {
 }
 
 /// Runs one attempt on this life of a node. Answers which run it was.
-pub(super) async fn perform(
-    stage: Arc<Stage>,
-    life: usize,
-    work: Work,
-    job: JobContext,
-) -> Result<usize, BoxError> {
+pub(super) async fn perform(stage: Arc<Stage>, life: usize, work: Work, job: JobContext) -> Result<usize, BoxError> {
     let (run, before) = Run::begin(&stage, life, &job, work.what == What::Stay);
     let before = u32::try_from(before).unwrap_or(u32::MAX);
     let a_while = Duration::from_millis(work.millis);

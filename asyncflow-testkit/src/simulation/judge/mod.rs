@@ -63,6 +63,8 @@ pub(super) struct Judge {
     /// Milliseconds since the beginning.
     now: u64,
     store_now: Stamp,
+    /// The latest that it showed: what was given up by then stays so.
+    store_latest: Stamp,
     /// When the store's clock was last set forward.
     jumped: Option<u64>,
     open: usize,
@@ -92,6 +94,7 @@ struct Case {
 #[derive(Clone, Debug)]
 struct Hold {
     life: usize,
+    /// Since when its worker's trouble excuses its loss: it was renewed then.
     renewed: u64,
     /// Its request came when nobody waited for the answer any more.
     late: bool,
@@ -124,6 +127,7 @@ impl Judge {
             lives: Vec::new(),
             now: 0,
             store_now,
+            store_latest: store_now,
             jumped: None,
             open: 0,
             kept: 0,
@@ -133,6 +137,7 @@ impl Judge {
     /// Time goes on.
     pub(super) fn turn(&mut self, now: u64, store_now: Stamp) {
         (self.now, self.store_now) = (now, store_now);
+        self.store_latest = self.store_latest.max(store_now);
         self.story.turn(now);
     }
 

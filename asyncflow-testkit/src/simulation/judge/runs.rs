@@ -115,9 +115,14 @@ impl Judge {
     /// A result was written: whose it is, and whether it may be.
     pub(super) fn outcome(&mut self, index: usize, run: Option<usize>, token: Option<Token>) {
         let known = run.and_then(|run| self.runs.get(run));
-        let right = known.is_some_and(|run| run.case == index && run.token == token && run.ended == Some(Ended::Succeeded));
+        let right =
+            known.is_some_and(|run| run.case == index && run.token == token && run.ended == Some(Ended::Succeeded));
         if !right {
-            self.rule(ONE_OUTCOME, Some(index), format_args!("the result of run {run:?} is written: it does not hold the job"));
+            self.rule(
+                ONE_OUTCOME,
+                Some(index),
+                format_args!("the result of run {run:?} is written: it does not hold the job"),
+            );
         }
         self.cases[index].outcome = run;
     }

@@ -59,10 +59,10 @@ impl Judge {
         self.story.of(job, format_args!("node {node} inserts it into {}: {inserted:?}", insert.job.flow));
         let name = |key: &Arc<str>| (insert.job.flow.clone(), insert.owner.clone(), key.clone());
         let key = insert.idempotency.as_ref().map(|idempotency| name(&idempotency.key));
-        let used = key.as_ref().and_then(|key| self.keys.get(key)).filter(|used| used.until > self.store_now);
+        let used = key.as_ref().and_then(|key| self.keys.get(key));
         match inserted {
             Inserted::Created { created } => {
-                if let Some(first) = used.map(|used| used.id) {
+                if let Some(first) = used.filter(|used| used.until > self.store_latest).map(|used| used.id) {
                     self.rule(ONE_OUTCOME, None, format_args!("one key gives two jobs: {first} and {job}"));
                 }
                 if let (Some(key), Some(idempotency)) = (key, &insert.idempotency) {
@@ -133,10 +133,11 @@ impl Judge {
         (!case.purged && case.record.state.is_waiting()).then(|| case.record.job.clone())
     }
 
-    /// A waiting job that gave way to another, as it is now.
+    /// A waiting job that may have given way to another, as it is now.
     pub(in super::super) fn gave_way(&mut self, now: &Record) {
         let Some(index) = self.by_id.get(&now.job.id).copied() else { return };
-        if self.cases[index].record.version < now.version {
+        // Where it did not, it may have been claimed in the same step.
+        if now.state.is_ended() && self.cases[index].record.version < now.version {
             self.story.of(now.job.id, format_args!("gives way: {}", shown(now)));
             self.become_(index, now);
         }
@@ -145,7 +146,11 @@ impl Judge {
     fn changed(&mut self, life: usize, change: &Change, now: &Record) {
         let node = self.lives[life].node;
         let Some(index) = self.by_id.get(&change.job.id).copied() else {
-            return self.rule(ENDS, None, format_args!("a record is changed that was never inserted: {}", change.job.id));
+            return self.rule(
+                ENDS,
+                None,
+                format_args!("a record is changed that was never inserted: {}", change.job.id),
+            );
         };
         if change.patch.purge {
             self.story.of(change.job.id, format_args!("node {node} purges it"));
@@ -164,8 +169,11 @@ impl Judge {
                 self.lost(index, &before);
             } else if now.state != State::Processing {
                 self.left(index, life, change, &before);
-            } else if let (Guard::Holder { .. }, Some(hold)) = (change.guard, &mut self.cases[index].hold) {
-                (hold.renewed, hold.failures) = (self.now, 0);
+            } else if matches!(change.guard, Guard::Holder { .. }) && !self.is_limited(&before) {
+                // Where the fleet is limited, a worker gives up at its own deadline, and what it renews after that is lost all the same.
+                if let Some(hold) = &mut self.cases[index].hold {
+                    (hold.renewed, hold.failures) = (self.now, 0);
+                }
             }
         }
         match &change.patch.parts {
@@ -186,7 +194,9 @@ impl Judge {
         let Some(hold) = self.cases[index].hold.clone() else { return };
         let life = &self.lives[hold.life];
         let gone = life.gone.is_some_and(|gone| gone != super::Gone::Drained { cut_off: false });
-        if !gone && !hold.late && hold.failures < MANY && !life.disturbed_since(hold.renewed) {
+        // With the clock set forward, one is enough.
+        let many = if self.jumped.is_some_and(|jumped| jumped >= hold.renewed) { 1 } else { MANY };
+        if !gone && !hold.late && hold.failures < many && !life.disturbed_since(hold.renewed) {
             let node = life.node;
             self.rule(LEASES, Some(index), format_args!("the lease of node {node} is taken, which could renew it"));
         }
@@ -195,7 +205,7 @@ impl Judge {
     /// A job that ran runs no more, as its worker says.
     fn left(&mut self, index: usize, life: usize, change: &Change, before: &Record) {
         let holder = self.cases[index].hold.as_ref().map(|hold| hold.life);
-        let limited = self.plan(&before.job.flow).is_some_and(|plan| plan.most_running().is_some());
+        let limited = self.is_limited(before);
         if holder != Some(life) {
             self.rule(ONE_OUTCOME, Some(index), format_args!("a job is ended by another than its worker"));
         } else if let Some(stays) = self.works_under(index, before.token) {
@@ -204,6 +214,11 @@ impl Judge {
                 self.rule(ONE_OUTCOME, Some(index), format_args!("a job is given away while its body works"));
             }
         }
+    }
+
+    /// Whether the fleet may run just so many of its flow.
+    fn is_limited(&self, record: &Record) -> bool {
+        self.plan(&record.job.flow).is_some_and(|plan| plan.most_running().is_some())
     }
 
     fn purged(&mut self, index: usize) {
@@ -228,7 +243,12 @@ impl Judge {
         let again = before.state == State::Processing;
         self.story.of(
             job,
-            format_args!("node {node} claims it under {}{}{}", short(claim.token), if again { " again" } else { "" }, if late { ", too late" } else { "" }),
+            format_args!(
+                "node {node} claims it under {}{}{}",
+                short(claim.token),
+                if again { " again" } else { "" },
+                if late { ", too late" } else { "" }
+            ),
         );
         if again {
             let holder = self.cases[index].hold.as_ref().map(|hold| hold.life);
