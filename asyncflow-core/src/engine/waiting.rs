@@ -3,19 +3,18 @@
 use std::{
     collections::HashMap,
     pin::pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError},
     time::Duration,
 };
-
-use tokio::sync::Notify;
 
 use super::node::{Node, Phase};
 use crate::{
     job::{JobKey, Mark, Record},
     store::{HintStream, StoreError},
+    sync::{
+        Mutex, MutexGuard, Notify,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Records that one sweep reads at a time.

@@ -190,6 +190,7 @@ fn attempts_are_runs_that_ended_and_neither_drains_nor_snoozes_are() {
     for (event, attempts, failures, crashes) in [
         (Event::Succeeded(Part::json("1")), 1, 0, 0),
         (failed(Wish::Policy), 1, 1, 0),
+        (failed(Wish::After(Duration::ZERO)), 1, 1, 0),
         (Event::LeaseLost, 1, 0, 3),
         (Event::Drained, 0, 0, 2),
         (Event::Snoozed(SECOND), 0, 0, 0),
@@ -197,6 +198,8 @@ fn attempts_are_runs_that_ended_and_neither_drains_nor_snoozes_are() {
         let (tally, _) = tally(&record, event.clone());
         assert_eq!((tally.attempts, tally.failures, tally.crashes), (attempts, failures, crashes), "{event:?}");
     }
+    let (lost, to) = tally(&processing(|_| ()), Event::LeaseLost);
+    assert_eq!((lost.attempts, lost.crashes, lost.crashes_in_all, to), (1, 1, 1, Some(State::Enqueued)));
     let marked = processing(|record| record.mark = Mark::Cancel);
     assert_eq!(tally(&marked, Event::Stopped { started: true }).0.attempts, 1);
     assert_eq!(tally(&marked, Event::Stopped { started: false }).0.attempts, 0);
@@ -221,13 +224,27 @@ fn leases_lost_in_a_row_or_a_hundred_in_all_end_a_job() {
 fn snoozes_are_bounded() {
     let snoozed =
         |snoozes| decide(&processing(|record| record.tally.snoozes = snoozes), Event::Snoozed(SECOND)).unwrap().1;
-    assert_eq!(snoozed(99).to, Some(State::Scheduled));
+    assert_eq!((snoozed(99).to, snoozed(99).tally.unwrap().snoozes), (Some(State::Scheduled), 100));
     let patch = snoozed(100);
     let Parts::Error(part) = patch.parts else { panic!("no error") };
     assert_eq!(
         (patch.to, JobError::from_part(&part).unwrap().kind.as_str()),
         (Some(State::Failed), JobError::SNOOZED_TOO_OFTEN)
     );
+}
+
+#[test]
+fn a_report_renews_the_lease_and_goes_with_what_is_forgotten() {
+    let report = Event::Progress(Arc::new(Progress::new("half")), SECOND);
+    assert_eq!(decide(&processing(|_| ()), report).unwrap().1.due, Some(Due::In(SECOND)));
+    let forgotten = decide(&record(State::Succeeded, Mark::None), Event::Delete).unwrap().1;
+    assert_eq!((forgotten.progress, forgotten.parts), (Some(None), Parts::Drop));
+}
+
+#[test]
+fn each_refusal_says_another_thing() {
+    let said = [Refusal::Ended, Refusal::Forgotten, Refusal::Already, Refusal::Misplaced].map(|it| it.to_string());
+    assert!(said.iter().all(|text| said.iter().filter(|other| *other == text).count() == 1 && text.contains("job")));
 }
 
 #[test]

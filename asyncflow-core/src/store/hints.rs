@@ -2,15 +2,16 @@
 
 use std::{
     collections::HashSet,
+    sync::{Arc, PoisonError, Weak},
+};
+
+use crate::{
+    job::JobKey,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Mutex, MutexGuard, Notify,
         atomic::{AtomicUsize, Ordering},
     },
 };
-
-use tokio::sync::Notify;
-
-use crate::job::JobKey;
 
 /// Different jobs of which a subscriber that is slow to listen is told one by one; beyond, it is told to look at all.
 const MOST_JOBS: usize = 4096;
@@ -120,7 +121,7 @@ impl Hints {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Subscriber>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Subscriber>>> {
         self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

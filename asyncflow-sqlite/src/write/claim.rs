@@ -127,8 +127,8 @@ impl Work<'_> {
         let mut room = Room::new(jobs, bytes);
         while room.jobs > 0 {
             let Some(row) = rows.next()? else { break };
-            let Some(record) = row::readable(row::record(row, self.db, self.names))? else { continue };
-            let request = row::request(row)?;
+            let both = row::record(row, self.db, self.names).and_then(|record| Ok((record, row::request(row)?)));
+            let Some((record, request)) = row::readable(both)? else { continue };
             if !room.takes(&request) {
                 break;
             }

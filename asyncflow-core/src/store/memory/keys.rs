@@ -2,13 +2,14 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 use super::lock;
 use crate::{
     job::{JobId, Stamp},
     store::{Idempotency, Inserted},
+    sync::Mutex,
 };
 
 /// A flow, an owner, and what that calls its request.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,6 +15,7 @@ use crate::{
     policy::{Limits, Rate},
     state,
     store::{Inserted, Room},
+    sync::{Mutex, MutexGuard},
 };
 
 pub(super) struct Queue {
