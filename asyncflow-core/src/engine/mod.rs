@@ -12,18 +12,20 @@ mod recovery;
 mod schedules;
 mod settings;
 mod shutdown;
+mod start;
 mod submit;
 mod waiting;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-pub use builder::{EngineBuilder, StartError};
+pub use builder::EngineBuilder;
 pub use flow_ref::{Cancelled, EngineError, FlowRef, Receiving};
 pub use handle::{FlowHandle, FlowMismatch, JobHandle, JobStatus, WaitError};
 pub use health::{FlowStats, Health, Stats};
 pub use node::Timing;
 pub(crate) use node::{LAST_GRACE, Line, Node, Phase};
 pub use shutdown::ShutdownReport;
+pub use start::StartError;
 pub use submit::{IdempotencyKey, IfLive, InvalidKey, SubmitError, SubmitOptions, Submitted};
 pub use waiting::Until;
 

@@ -1,7 +1,7 @@
 //! Readers that wait for a job to change, on whichever node it runs.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     pin::pin,
     sync::{Arc, PoisonError},
     time::Duration,
@@ -45,7 +45,7 @@ pub(crate) struct Waiting {
 
 #[derive(Default)]
 struct Readers {
-    jobs: HashMap<JobKey, Vec<Arc<Reader>>>,
+    jobs: BTreeMap<JobKey, Vec<Arc<Reader>>>,
     count: usize,
 }
 

@@ -61,7 +61,8 @@ impl JobContext {
     }
 
     /// Marks the body as one that cannot be dropped, until the guard is.
-    pub(super) fn busy(&self) -> Busy {
+    #[doc(hidden)]
+    pub fn busy(&self) -> impl Send + use<> {
         self.0.bodies.fetch_add(1, Ordering::SeqCst);
         Busy(self.0.clone())
     }
@@ -251,7 +252,7 @@ impl Running {
 }
 
 /// A body at work that cannot be dropped.
-pub(crate) struct Busy(Arc<Running>);
+struct Busy(Arc<Running>);
 
 impl Drop for Busy {
     fn drop(&mut self) {

@@ -166,7 +166,9 @@ async fn a_paused_flow_starts_nothing_anywhere_until_it_goes_on() {
     here.pause("work").await.unwrap();
     sleep(2 * SECOND).await;
     let job = submit(&flow, "k").await;
+    let (_new, _) = node(&store, &Faults::new(), &seen, FlowOptions::new()).await;
     sleep(60 * SECOND).await;
+    assert!(seen.starts().is_empty(), "also not by a node that starts meanwhile");
     assert_eq!(state_of(&job).await, State::Enqueued);
     assert!(there.settings().await.unwrap().flows["work"].paused);
     let began = Instant::now();
@@ -227,8 +229,9 @@ async fn a_worker_that_is_cut_off_stops_before_another_may_start() {
 #[tokio::test]
 async fn a_cancelled_body_that_goes_on_keeps_its_place_in_the_fleet() {
     let (go, wait) = std::sync::mpsc::channel::<()>();
-    let wait = Mutex::new(wait);
+    let (wait, (begin, begun)) = (Mutex::new(wait), std::sync::mpsc::channel::<()>());
     let body = blocking(move |_: u32, _job: JobContext| {
+        begin.send(()).unwrap();
         wait.lock().unwrap().recv().ok();
         Ok::<_, String>(1_u32)
     });
@@ -241,7 +244,7 @@ async fn a_cancelled_body_that_goes_on_keeps_its_place_in_the_fleet() {
         .unwrap();
     let flow = engine.flow::<u32, u32>("work").unwrap();
     let first = flow.submit(1).await.unwrap();
-    while state_of(&first).await != State::Processing {
+    while begun.try_recv().is_err() {
         tokio::task::yield_now().await;
     }
     let second = flow.submit(2).await.unwrap();
