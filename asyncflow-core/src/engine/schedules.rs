@@ -1,5 +1,7 @@
 //! No word of a job is lost between those who submit, work, wait and drain, though no time passes.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::{sync::Arc, time::Duration};
 
 use shuttle::{future::block_on, sync::Barrier, thread};
