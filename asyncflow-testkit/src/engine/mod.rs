@@ -42,9 +42,10 @@
 //! A test has an engine of its own. What its preparation enqueued is [run](TestEngine::run_all) before the part that is checked.
 //!
 //! # Time
-//! Time is tokio's, paused by `#[tokio::test(start_paused = true)]`: it passes where it is [turned](TestEngine::advance), and by itself where everything waits for it, as a handler that sleeps. So nothing takes long, and the
-//! machine's speed does not matter. A wait for a **socket, a process or a thread** is no wait for time: time would run ahead of it
-//! meanwhile. A test whose handlers or endpoints talk to a database or a server [holds time](TestEngine::hold_time).
+//! Time is tokio's, paused by `#[tokio::test(start_paused = true)]`: it passes where it is [turned](TestEngine::advance), and by itself
+//! where everything waits for it, as a handler that sleeps. So nothing takes long, and the machine's speed does not matter. A wait for a
+//! **socket, a process or a thread** is no wait for time: time would run ahead of it meanwhile. A test whose handlers or endpoints talk
+//! to a database or a server [holds time](TestEngine::hold_time).
 //!
 //! Code that asks the machine for the time of day sees the machine's. Ask [`TestEngine::now`], or
 //! [start at](TestEngine::start_at) the time that it sees.
