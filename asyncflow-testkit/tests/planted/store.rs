@@ -1,6 +1,7 @@
 //! A store, as a node reaches it, with one mistake in it: each is one that somebody could make.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
@@ -64,11 +65,13 @@ pub(crate) struct Planted {
     bug: Bug,
     shared: Arc<Shared>,
     heard: Arc<AtomicBool>,
+    /// Claims that were sent: they may be asked again.
+    asked: Mutex<BTreeSet<Token>>,
 }
 
 impl Planted {
     pub(crate) fn new(inner: Arc<dyn Store>, bug: Bug, shared: &Arc<Shared>) -> Self {
-        Self { inner, bug, shared: shared.clone(), heard: Arc::default() }
+        Self { inner, bug, shared: shared.clone(), heard: Arc::default(), asked: Mutex::default() }
     }
 
     fn number(&self) -> u64 {
@@ -82,13 +85,14 @@ impl Planted {
                 change.guard = Guard::Holder { token, knows: Mark::Forget };
             }
             (Bug::RenewedLeaseTaken, Guard::StillDue { version, .. }) => change.guard = Guard::Version(version),
-            (Bug::StaleOutcome, Guard::Holder { .. }) if patch.to.is_some_and(State::is_ended) => {
+            (Bug::StaleOutcome, Guard::Holder { token, .. }) if patch.to.is_some_and(State::is_ended) => {
                 let record = self.inner.get(std::slice::from_ref(&change.job)).await?.pop().flatten();
-                if let Some(record) = record.filter(|record| record.state == State::Processing) {
+                if let Some(record) = record.filter(|record| record.token.is_some_and(|other| other != token)) {
                     change.guard = Guard::Version(record.version);
                 }
             }
-            (Bug::DeletedAtOnce, _) if patch.mark == Some(Mark::Forget) => {
+            // Of a running job it is the mark alone.
+            (Bug::DeletedAtOnce, _) if patch.mark == Some(Mark::Forget) && patch.due.is_none() => {
                 (patch.to, patch.parts) = (Some(State::Cancelled), Parts::Drop);
                 patch.due = Some(Due::Purge(std::time::Duration::ZERO));
             }
@@ -115,7 +119,13 @@ impl Planted {
         match self.bug {
             Bug::ClaimForgotten => claim.token = Token::from_u128(u128::from(self.number())),
             Bug::TokenRepeats => claim.token = Token::from_u128(claim.token.as_u128() % 4),
-            Bug::HintRequired if alone && !self.heard.load(Ordering::SeqCst) => return Ok(None),
+            Bug::HintRequired => {
+                let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+                if alone && !self.heard.load(Ordering::SeqCst) && !asked.contains(&claim.token) {
+                    return Ok(None);
+                }
+                asked.insert(claim.token);
+            }
             Bug::LimitInTwoSteps => {
                 let (Pick::Next { flow, jobs, .. }, Some(limits)) = (&mut claim.pick, &claim.limits) else {
                     return Ok(Some(claim));
@@ -155,6 +165,16 @@ impl Store for Planted {
         }
         for change in &mut batch.changes {
             self.change(change).await?;
+        }
+        let recovers = |change: &Change| matches!(change.guard, Guard::Version(_)) && change.patch.tally.is_some();
+        if self.bug == Bug::RenewedLeaseTaken && batch.changes.iter().any(recovers) {
+            // It takes its time on the way: what was renewed meanwhile must be safe.
+            let store = self.inner.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+                store.write(&batch).await
+            });
+            return Err(StoreError::unavailable("its answer is late"));
         }
         let alone = batch.inserts.is_empty() && batch.changes.is_empty();
         let mut claims = Vec::new();
