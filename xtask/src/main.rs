@@ -5,6 +5,7 @@ mod cargo;
 mod deny;
 mod group;
 mod prove;
+mod schedules;
 mod steps;
 mod test;
 

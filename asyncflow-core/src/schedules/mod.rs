@@ -1,7 +1,7 @@
 //! Tests that try schedules: what threads share, run under shuttle, which decides at each step who goes on.
 //!
 //! Time stands in them, but where a test turns it: a wake-up that is lost is not healed by the next tick, and shuttle finds that nobody can go
-//! on. `cargo xtask shuttle` runs them; they read `ASYNCFLOW_PROVE`.
+//! on. They are a step of `cargo xtask test`, and go further with `cargo xtask prove`.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 

@@ -1,5 +1,7 @@
 //! News is not lost, and what is asked of the memory store at once happens one after the other.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::{sync::Arc, time::Duration};
 
 use shuttle::{future::block_on, thread};
