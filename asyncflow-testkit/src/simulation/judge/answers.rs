@@ -37,7 +37,9 @@ impl Judge {
             self.rule(ENDS, None, format_args!("a job is accepted that was never inserted: {job}"));
         }
         let Some((Called { flow, owner, key, keep }, created)) = called else { return };
-        let (name, until) = ((flow, owner, key), created + keep);
+        let name = (flow, owner, key);
+        // How long a key is remembered is said with its first use, which may have been another client's.
+        let until = self.keys.get(&name).map_or(created + keep, |used| used.until.min(created + keep));
         let first = self.answered.entry(name).or_insert(Use { id: job, until });
         if first.until <= self.store_latest {
             *first = Use { id: job, until };
