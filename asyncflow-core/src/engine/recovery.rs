@@ -25,8 +25,9 @@ pub(super) async fn look_after(node: Arc<Node>) {
             trace::warning!(error = %error, "what is due could not be looked after");
         }
         if tick <= Instant::now() {
-            // Nodes that started together must not knock together.
-            tick = Instant::now() + node.timing.tick.mul_f64(0.9 + 0.2 * node.chance.share());
+            // Nodes that started together must not knock together. And no sooner than after a whole tick: for each, the runtime's timers
+            // wake an idle process more than twice.
+            tick = Instant::now() + node.timing.tick.mul_f64(1.0 + 0.4 * node.chance.share());
             node.fill_idle().await;
             if let Err(error) = node.sweep().await {
                 trace::debug!(error = %error, "readers' jobs could not be swept");
