@@ -27,6 +27,8 @@ mod builder;
 mod clock;
 mod failure;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod names;
 mod open;
 mod presence;

@@ -7,7 +7,7 @@ use asyncflow_core::{
     store::{ContentType, Part},
 };
 use bytes::Bytes;
-use rusqlite::{Connection, Row, types::Type};
+use rusqlite::{Connection, Row, ToSql, types::Type};
 
 use crate::{
     failure::{Failure, Result},
@@ -18,29 +18,52 @@ use crate::{
 pub(crate) const FORMAT: i64 = 1;
 
 /// Where the columns of a part stand beside those of a record.
-const PART: usize = 22;
+const PART: usize = 24;
 
 /// Reads the row of a job, which begins with the columns of `jobs` in their order.
 pub(crate) fn record(row: &Row<'_>, db: &Connection, names: &mut Names) -> Result<Record> {
-    let job = JobKey { flow: names.flow_name(db, row.get(0)?)?, id: JobId::from_u128(bits(row.get(1)?)) };
-    let unreadable = |what: String| Failure::Unreadable(format!("job {} of flow `{}` {what}", job.id, job.flow));
-    let format: i64 = row.get(2)?;
-    if format > FORMAT {
-        let newer = format!("is written in format {format}, and this version reads up to {FORMAT}: use a newer one");
-        return Err(unreadable(newer));
-    }
-    fields(row, db, names, &job).map_err(|failure| match failure {
-        // SQLite read the row, and what stands there is not what we write.
-        Failure::Sql(error) if error.sqlite_error_code().is_none() => unreadable(format!("is unreadable: {error}")),
-        Failure::Unreadable(why) => unreadable(format!("is unreadable: {why}")),
+    let job = key(row, db, names).map_err(|failure| unreadable(failure, || nameless(row)))?;
+    fields(row, db, names, &job)
+        .map_err(|failure| unreadable(failure, || format!("job {} of flow `{}`", job.id, job.flow)))
+}
+
+/// What could not be read, by its name, where SQLite read the row and what stands there is not what we write.
+pub(crate) fn unreadable(failure: Failure, what: impl FnOnce() -> String) -> Failure {
+    match failure {
+        Failure::Sql(error) if error.sqlite_error_code().is_none() => {
+            Failure::Unreadable(format!("{} is unreadable: {error}", what()))
+        }
+        Failure::Unreadable(why) => Failure::Unreadable(format!("{} is unreadable: {why}", what())),
         failure => failure,
-    })
+    }
+}
+
+fn key(row: &Row<'_>, db: &Connection, names: &mut Names) -> Result<JobKey> {
+    Ok(JobKey { flow: names.flow_name(db, row.get(0)?)?, id: JobId::from_u128(bits(row.get(1)?)) })
+}
+
+/// A row without a key that means a job, as one finds it in the file.
+fn nameless(row: &Row<'_>) -> String {
+    let id = row.get_ref(1).ok().and_then(|id| id.as_blob().ok()).unwrap_or_default();
+    let id: String = id.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("the row of jobs whose id begins with x'{id}'")
 }
 
 fn fields(row: &Row<'_>, db: &Connection, names: &mut Names, job: &JobKey) -> Result<Record> {
     let wrong = |column: &str| Failure::Unreadable(format!("there is no such {column}"));
+    let format: i64 = row.get(2)?;
+    if format > FORMAT {
+        return Err(Failure::Unreadable(format!(
+            "it is written in format {format}, and this version reads up to {FORMAT}: use a newer one"
+        )));
+    }
     let stamp = |column| row.get(column).map(Stamp::from_micros);
     let perhaps = |column| row.get::<_, Option<i64>>(column).map(|stamp| stamp.map(Stamp::from_micros));
+    let version: u64 = row.get(5)?;
+    // It must have room to grow, or whatever takes the job fails, and all beside it.
+    if version >= i64::MAX as u64 {
+        return Err(wrong("version"));
+    }
     let progress = match row.get_ref(21)?.as_str_or_null().map_err(|_| wrong("progress"))? {
         Some(json) => Some(Arc::new(serde_json::from_str(json).map_err(|_| wrong("progress"))?)),
         None => None,
@@ -48,7 +71,7 @@ fn fields(row: &Row<'_>, db: &Connection, names: &mut Names, job: &JobKey) -> Re
     Ok(Record {
         flow_version: row.get(3)?,
         state: State::ALL.get(row.get::<_, usize>(4)?).copied().ok_or_else(|| wrong("state"))?,
-        version: row.get(5)?,
+        version,
         created: stamp(6)?,
         started: perhaps(7)?,
         ended: perhaps(8)?,
@@ -70,28 +93,28 @@ fn fields(row: &Row<'_>, db: &Connection, names: &mut Names, job: &JobKey) -> Re
             snoozes: row.get(18)?,
         },
         owner: row.get(19)?,
-        limit_key: None,
-        unique_key: None,
+        limit_key: row.get(22)?,
+        unique_key: row.get(23)?,
         policy: names.policy(db, row.get(20)?)?,
         progress,
         job: job.clone(),
     })
 }
 
-/// The same, or `None` for a row that this version cannot read: it must not block those behind it.
-pub(crate) fn readable(record: Result<Record>) -> Result<Option<Record>> {
-    match record {
-        Ok(record) => Ok(Some(record)),
+/// What was read, or `None` where this version cannot read it: it must not block those behind it.
+pub(crate) fn readable<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
         Err(Failure::Unreadable(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 /// The request that stands beside a record; an empty one where there is none.
-pub(crate) fn request(row: &Row<'_>) -> rusqlite::Result<Part> {
+pub(crate) fn request(row: &Row<'_>) -> Result<Part> {
     match row.get_ref(PART)?.data_type() {
         Type::Null => Ok(Part::json(Bytes::new())),
-        _ => part(row, PART),
+        _ => part(row, PART).map_err(|error| unreadable(error.into(), || "a request".into())),
     }
 }
 
@@ -99,6 +122,14 @@ pub(crate) fn request(row: &Row<'_>) -> rusqlite::Result<Part> {
 pub(crate) fn part(row: &Row<'_>, at: usize) -> rusqlite::Result<Part> {
     let content_type = ContentType::from(row.get_ref(at)?.as_str()?);
     Ok(Part { content_type, bytes: Bytes::copy_from_slice(row.get_ref(at + 1)?.as_blob()?) })
+}
+
+/// A name as it is kept where there may be none: nobody is apart from those of any name.
+pub(crate) fn or_nobody(name: Option<&Arc<str>>) -> &dyn ToSql {
+    match name {
+        Some(name) => name,
+        None => &0,
+    }
 }
 
 /// 128 bits as they are kept: in the order of the numbers.

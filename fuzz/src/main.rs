@@ -5,22 +5,29 @@ use std::{env, sync::LazyLock};
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
+#[path = "../../asyncflow-tower/tests/exchange.rs"]
+mod exchange;
+
 struct Target {
     name: &'static str,
     words: &'static [&'static str],
     run: fn(&[u8]),
 }
 
-macro_rules! targets {
-    ($($of:ident: $($name:ident $words:ident),+;)+) => {
-        &[$($(Target { name: stringify!($name), words: $of::fuzz::$words, run: $of::fuzz::$name }),+),+]
+macro_rules! target {
+    ($($module:ident)::+, $name:ident, $words:ident) => {
+        Target { name: stringify!($name), words: $($module)::+::$words, run: $($module)::+::$name }
     };
 }
 
-const TARGETS: &[Target] = targets! {
-    asyncflow_core: json JSON, values VALUES;
-    asyncflow_tower: route ROUTE, headers HEADERS;
-};
+const TARGETS: &[Target] = &[
+    target!(asyncflow_core::fuzz, json, JSON),
+    target!(asyncflow_core::fuzz, values, VALUES),
+    target!(asyncflow_tower::fuzz, route, ROUTE),
+    target!(asyncflow_tower::fuzz, headers, HEADERS),
+    target!(asyncflow_sqlite::fuzz, row, ROW),
+    target!(exchange, exchange, EXCHANGE),
+];
 
 static TARGET: LazyLock<&Target> = LazyLock::new(|| {
     let name = env::var("ASYNCFLOW_FUZZ").unwrap_or_default();

@@ -38,8 +38,8 @@ pub(super) async fn look_after(node: Arc<Node>) {
     }
 }
 
-/// Expired leases, and when they were seen first. One is taken for lost only when the same lease is seen expired twice, a heartbeat
-/// apart by this node's own clock: a clock that jumps, or a store that was away, must not cost healthy work.
+/// Expired leases, and when they were seen first. One is taken for lost only when the same lease is seen expired twice, a heartbeat and the
+/// time that it may well take apart by this node's own clock: a clock that jumps, or a store that was away, must not cost healthy work.
 #[derive(Default)]
 struct Looks(HashMap<JobId, (Stamp, Instant)>);
 
@@ -63,11 +63,11 @@ impl Node {
             let Attention { records: due, settings } = self.call(self.store.due(limit)).await?;
             self.take_up(&settings, &self.settings);
             let full = due.len() >= limit;
-            let now = Instant::now();
+            let (now, apart) = (Instant::now(), self.timing.heartbeat + self.timing.call / 2);
             let mut seen = Looks::default();
             let mut changes = Vec::new();
             for record in due {
-                if record.state == State::Processing && !looks.again(&record, self.timing.heartbeat, now) {
+                if record.state == State::Processing && !looks.again(&record, apart, now) {
                     if let Some(look) = looks.0.get(&record.job.id) {
                         seen.0.insert(record.job.id, *look);
                     }

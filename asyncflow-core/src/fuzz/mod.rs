@@ -23,7 +23,9 @@ pub const VALUES: &[&str] = &[
     "18446744073709551615", "{\"exponential\":{\"attempts\":4,\"delay\":", "\"cap\":", "\"jitter\":", "0.9092974268256817}}",
     "\"priority\":", "\"max_bytes\":", "\"max_request\":", "\"max_waiting\":5", "\"max_waiting_per_owner\":", "\"max_crashes\":",
     "\"also_runs\":[1]", "\"boost\":", "0197a6e8-0000-7000-8000-00000000abcd", "-", "application/", "json", "+json", "text/plain",
-    "; charset=utf-8", "\u{e9}",
+    "; charset=utf-8", "\u{e9}", "{\"limits\":{\"rate\":{\"jobs\":3,\"per\":\"1s\"}}}",
+    "{\"flows\":{\"a\":{\"limits\":{\"rate_per_key\":{\"jobs\":2,\"per\":\"1s\"}}}}}", "\"limits\":", "{\"running\":", "\"rate\":{\"jobs\":", "\"per\":", "{\"flows\":{\"a\":", "{\"paused\":true,",
+    "\"version\":", "\"fair\":true",
 ];
 
 #[cfg(test)]

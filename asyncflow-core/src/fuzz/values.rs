@@ -6,8 +6,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     engine::IdempotencyKey,
-    job::JobId,
-    policy::{FlowOptions, Policy, Retry},
+    job::{JobId, Stamp},
+    policy::{FlowOptions, Limits, Policy, Rate, Retry, Settings},
     store::ContentType,
 };
 
@@ -17,7 +17,8 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 pub fn values(input: &[u8]) {
     let Some((choice, bytes)) = input.split_first() else { return };
     match (choice % 8, std::str::from_utf8(bytes)) {
-        (0 | 1, Ok(text)) => options(text),
+        (0, Ok(text)) => options(text),
+        (1, Ok(text)) => settings(text),
         (2, Ok(text)) => policy(text),
         (3, Ok(text)) => duration(text),
         (4, Ok(text)) => key(text),
@@ -36,6 +37,7 @@ fn options(text: &str) {
     let times = [o.timeout.unwrap_or(LONGEST), o.expiry, o.progress_interval];
     let kept = [o.retention.succeeded, o.retention.failed, o.retention.cancelled];
     let fits = retries(&o.retry)
+        && limits(&o.limits)
         && (-10..=10).contains(&o.priority)
         && o.timeout != Some(Duration::ZERO)
         && !o.expiry.is_zero()
@@ -58,6 +60,43 @@ fn policy(text: &str) {
     let Ok(policy) = serde_json::from_str::<Policy>(text) else { return };
     same(&policy, |policy| policy.retry = unjittered(&policy.retry));
     delays(&policy.retry);
+}
+
+/// What was set while nodes run does no harm either.
+fn settings(text: &str) {
+    let Ok(settings) = serde_json::from_str::<Settings>(text) else { return };
+    same(&settings, |_| {});
+    for limits in settings.flows.values().filter_map(|flow| flow.limits.as_ref()) {
+        for rate in [limits.rate, limits.rate_per_key].into_iter().flatten() {
+            starts(rate);
+        }
+    }
+}
+
+fn limits(limits: &Limits) -> bool {
+    let rates = [limits.rate, limits.rate_per_key];
+    let kept = |Rate { jobs, per }: Rate| jobs > 0 && per <= LONGEST && per / jobs >= Duration::from_micros(1);
+    rates.iter().flatten().for_each(|rate| starts(*rate));
+    rates.into_iter().flatten().all(kept) && limits.running != Some(0) && limits.running_per_key != Some(0)
+}
+
+/// So many start at once, and after the wait that is said another one, wherever the clock stands.
+fn starts(rate: Rate) {
+    for now in [i64::MIN, 0, i64::MAX].map(Stamp::from_micros) {
+        let (mut last, mut started) = (None, 0);
+        let wait = loop {
+            match rate.start(last, now) {
+                Ok(next) => (last, started) = (Some(next), started + 1),
+                Err(wait) => break wait,
+            }
+            if started == 8 || now + Duration::from_micros(1) == now {
+                return;
+            }
+        };
+        assert_eq!(started, rate.jobs.max(1));
+        assert!(rate.start(last, now + wait).is_ok() || now + wait < now, "{rate:?} {wait:?}");
+        assert!(wait.is_zero() || rate.start(last, now + (wait - Duration::from_micros(1))).is_err());
+    }
 }
 
 fn retries(retry: &Retry) -> bool {

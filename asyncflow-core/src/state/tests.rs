@@ -190,6 +190,7 @@ fn attempts_are_runs_that_ended_and_neither_drains_nor_snoozes_are() {
     for (event, attempts, failures, crashes) in [
         (Event::Succeeded(Part::json("1")), 1, 0, 0),
         (failed(Wish::Policy), 1, 1, 0),
+        (failed(Wish::After(Duration::ZERO)), 1, 1, 0),
         (Event::LeaseLost, 1, 0, 3),
         (Event::Drained, 0, 0, 2),
         (Event::Snoozed(SECOND), 0, 0, 0),
@@ -197,6 +198,8 @@ fn attempts_are_runs_that_ended_and_neither_drains_nor_snoozes_are() {
         let (tally, _) = tally(&record, event.clone());
         assert_eq!((tally.attempts, tally.failures, tally.crashes), (attempts, failures, crashes), "{event:?}");
     }
+    let (lost, to) = tally(&processing(|_| ()), Event::LeaseLost);
+    assert_eq!((lost.attempts, lost.crashes, lost.crashes_in_all, to), (1, 1, 1, Some(State::Enqueued)));
     let marked = processing(|record| record.mark = Mark::Cancel);
     assert_eq!(tally(&marked, Event::Stopped { started: true }).0.attempts, 1);
     assert_eq!(tally(&marked, Event::Stopped { started: false }).0.attempts, 0);
@@ -221,13 +224,27 @@ fn leases_lost_in_a_row_or_a_hundred_in_all_end_a_job() {
 fn snoozes_are_bounded() {
     let snoozed =
         |snoozes| decide(&processing(|record| record.tally.snoozes = snoozes), Event::Snoozed(SECOND)).unwrap().1;
-    assert_eq!(snoozed(99).to, Some(State::Scheduled));
+    assert_eq!((snoozed(99).to, snoozed(99).tally.unwrap().snoozes), (Some(State::Scheduled), 100));
     let patch = snoozed(100);
     let Parts::Error(part) = patch.parts else { panic!("no error") };
     assert_eq!(
         (patch.to, JobError::from_part(&part).unwrap().kind.as_str()),
         (Some(State::Failed), JobError::SNOOZED_TOO_OFTEN)
     );
+}
+
+#[test]
+fn a_report_renews_the_lease_and_goes_with_what_is_forgotten() {
+    let report = Event::Progress(Arc::new(Progress::new("half")), SECOND);
+    assert_eq!(decide(&processing(|_| ()), report).unwrap().1.due, Some(Due::In(SECOND)));
+    let forgotten = decide(&record(State::Succeeded, Mark::None), Event::Delete).unwrap().1;
+    assert_eq!((forgotten.progress, forgotten.parts), (Some(None), Parts::Drop));
+}
+
+#[test]
+fn each_refusal_says_another_thing() {
+    let said = [Refusal::Ended, Refusal::Forgotten, Refusal::Already, Refusal::Misplaced].map(|it| it.to_string());
+    assert!(said.iter().all(|text| said.iter().filter(|other| *other == text).count() == 1 && text.contains("job")));
 }
 
 #[test]
@@ -307,18 +324,19 @@ fn owners_take_turns_however_many_jobs_each_has_waiting() {
     };
     let at = |line, last, priority| {
         let mut record = job(priority);
-        turn(&mut record, line, last);
+        let from_then_on = turn(&mut record, line, last);
+        assert_eq!(from_then_on, line.unwrap_or(NOW.as_micros() - 1_000_000));
         assert_eq!(record.rank, ready_at(&record) - i64::from(priority) * 60_000_000);
         ready_at(&record)
     };
     let now = NOW.as_micros();
     assert_eq!(at(None, None, 0), now, "alone, it counts from when it is ready");
     assert_eq!(at(Some(now), Some(now), 0), now + 1_000_000, "an owner's next one stands behind the last");
-    assert_eq!(at(Some(now + 7), Some(now - 5_000_000), 0), now + 7, "and never before whose turn it is");
-    assert_eq!(at(Some(now - 50), None, 0), now - 50, "another's first one is next, however slow the line is");
+    assert_eq!(at(Some(now + 7), Some(now - 5_000_000), 0), now + 1_000_007, "and never before whose turn it is");
+    assert_eq!(at(Some(now - 50), None, 0), now + 999_950, "another's first one is next, however slow the line is");
     assert_eq!(at(Some(now), Some(now), -3), now + 1_000_000, "priority counts on top");
     let mut unfair = record(State::Enqueued, Mark::None);
-    turn(&mut unfair, Some(1), Some(2));
+    assert_eq!(turn(&mut unfair, Some(1), Some(2)), 1);
     assert_eq!(unfair.rank, 0, "first come, first served has no turns");
 }
 
