@@ -27,7 +27,7 @@ pub(super) struct NewJob {
     pub(super) room: u64,
     pub(super) room_per_owner: Option<u64>,
     pub(super) bytes: usize,
-    /// The job that was inserted as the so many last is inserted again.
+    /// In its place, the insert that was the so many last is sent again.
     pub(super) again: Option<usize>,
 }
 

@@ -18,11 +18,15 @@ use asyncflow_core::{
 #[derive(Debug, Default)]
 pub(super) struct Plain {
     jobs: BTreeMap<JobId, Job>,
-    /// By flow, owner and key: the id, when that was made, of which request, until when.
-    keys: HashMap<(Arc<str>, Option<Arc<str>>, Arc<str>), (JobId, Stamp, u128, Stamp)>,
+    keys: HashMap<Name, Use>,
     flows: HashMap<Arc<str>, Flow>,
     settings: Arc<Settings>,
 }
+
+/// A flow, an owner, and what that calls its request.
+type Name = (Arc<str>, Option<Arc<str>>, Arc<str>);
+/// The job of a key, when that was made, of which request, and until when the key is known.
+type Use = (JobId, Stamp, u128, Stamp);
 
 #[derive(Debug)]
 struct Job {

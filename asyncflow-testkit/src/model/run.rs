@@ -28,8 +28,9 @@ pub(super) struct Run {
     clock: Arc<ManualClock>,
     plain: Plain,
     rules: [(Arc<Policy>, Option<Arc<Limits>>); 2],
-    /// Every job that was inserted, in order; and each as it was after each change.
+    /// Every job that was inserted, in order; how; and each as it was after each change.
     jobs: Vec<JobKey>,
+    inserts: Vec<Insert>,
     seen: HashMap<JobId, Vec<Record>>,
     tokens: u32,
 }
@@ -38,7 +39,16 @@ impl Run {
     pub(super) fn new(store: Arc<dyn Store>, clock: Arc<ManualClock>, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let rules = FLOWS.map(|_| rules(&mut dice));
-        Self { store, clock, plain: Plain::default(), rules, jobs: Vec::new(), seen: HashMap::new(), tokens: 0 }
+        Self {
+            store,
+            clock,
+            plain: Plain::default(),
+            rules,
+            jobs: Vec::new(),
+            inserts: Vec::new(),
+            seen: HashMap::new(),
+            tokens: 0,
+        }
     }
 
     /// Takes a step, and compares all that can be asked after it.
@@ -135,16 +145,16 @@ impl Run {
     }
 
     fn insert(&mut self, new: &NewJob) -> Insert {
-        let again = new.again.and_then(|nth| self.job(nth)).cloned();
-        let job = again.unwrap_or_else(|| {
-            let millis = self.clock.now().as_micros().unsigned_abs() / 1000;
-            let bits = u128::from(millis) << 80 | 0x7000 << 64 | 0x8 << 60 | self.jobs.len() as u128;
-            let job = JobKey { flow: FLOWS[new.flow].into(), id: JobId::from_u128(bits) };
-            self.jobs.push(job.clone());
-            job
-        });
+        // An insert is sent again as it was.
+        if let Some(again) = new.again.and_then(|nth| self.inserts.iter().rev().nth(nth)) {
+            return again.clone();
+        }
+        let millis = self.clock.now().as_micros().unsigned_abs() / 1000;
+        let bits = u128::from(millis) << 80 | 0x7000 << 64 | 0x8 << 60 | self.jobs.len() as u128;
+        let job = JobKey { flow: FLOWS[new.flow].into(), id: JobId::from_u128(bits) };
+        self.jobs.push(job.clone());
         let policy = &self.rules[usize::from(*job.flow != *FLOWS[0])].0;
-        Insert {
+        let insert = Insert {
             job,
             flow_version: new.version,
             facts: state::submit(new.delay.map(Duration::from_secs), new.priority, policy),
@@ -161,7 +171,9 @@ impl Run {
                 replace: replaces.then(|| state::replace(policy)),
             }),
             room: Room { waiting: new.room, waiting_per_owner: new.room_per_owner },
-        }
+        };
+        self.inserts.push(insert.clone());
+        insert
     }
 
     fn change(&self, ask: &Ask) -> Option<Change> {
