@@ -14,8 +14,11 @@ mod flow;
 pub mod fuzz;
 mod job;
 mod policy;
+#[cfg(all(test, asyncflow_shuttle))]
+mod schedules;
 pub mod state;
 pub mod store;
+mod sync;
 mod trace;
 mod worker;
 

@@ -117,14 +117,19 @@ pub fn replace(policy: &Policy) -> Patch {
     Patch { to: Some(State::Cancelled), due: Some(Due::Purge(policy.retention.cancelled)), ..Patch::default() }
 }
 
-/// Gives a job that has just become ready its place where owners take turns: after the owner's last one, and not before the one whose
-/// turn it is. `line`: the [`ready_at`] of the job that was taken last, or where none waited of that which came first; `last`: that of the
-/// owner's last one, if any of the owner's waits.
-pub fn turn(record: &mut Record, line: Option<i64>, last: Option<i64>) {
-    let Some(spacing) = record.policy.spacing else { return };
-    let after_last = last.map_or(i64::MIN, |last| last.saturating_add(micros(spacing)));
-    let ready = line.unwrap_or(ready_at(record)).max(after_last);
-    record.rank = ready.saturating_sub(record.policy.lead(record.priority));
+/// Gives a job that has just become ready its place where owners take turns: a spacing behind its owner's last one, and behind what was
+/// taken last. So another's first is next after one of each who waits, however many wait and however slow the line is; and who comes again
+/// and again with one job is not before those who wait either. `line`: the latest [`ready_at`] of what was taken, while some wait; `last`: that
+/// of the owner's last one, while some of the owner's wait. Returns where the line is from then on.
+pub fn turn(record: &mut Record, line: Option<i64>, last: Option<i64>) -> i64 {
+    let spacing = record.policy.spacing.map_or(0, micros);
+    // Where none waits, the line begins anew.
+    let line = line.unwrap_or(ready_at(record).saturating_sub(spacing));
+    if record.policy.spacing.is_some() {
+        let ready = last.map_or(line, |last| last.max(line)).saturating_add(spacing);
+        record.rank = ready.saturating_sub(record.policy.lead(record.priority));
+    }
+    line
 }
 
 /// From when on a ready job's rank counts, its priority aside: when it became ready, or in a line of turns where it stands. Microseconds.

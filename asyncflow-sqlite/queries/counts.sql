@@ -1,1 +1,1 @@
-SELECT scheduled, enqueued, processing, succeeded, failed, cancelled FROM flows WHERE id = ?1
+SELECT scheduled, enqueued, processing, succeeded, failed, cancelled, keyed, turn FROM flows WHERE id = ?1

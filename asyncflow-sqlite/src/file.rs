@@ -49,12 +49,12 @@ impl Store for File {
 
     async fn due(&self, limit: usize) -> Result<Attention, StoreError> {
         let now = self.clock.now();
-        let records = self.readers.run(move |reader| reader.read(|db, names| read::due(db, names, now, limit))).await?;
-        Ok(Attention { records, ..Attention::default() })
+        self.readers.run(move |reader| reader.attention(now, limit)).await
     }
 
-    async fn put_settings(&self, _: &Settings) -> Result<bool, StoreError> {
-        Err(StoreError::rejected("settings are not kept yet"))
+    async fn put_settings(&self, settings: &Settings) -> Result<bool, StoreError> {
+        let settings = settings.clone();
+        self.writer.run(move |writer| writer.put_settings(&settings)).await
     }
 
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {

@@ -3,13 +3,13 @@
 use asyncflow_core::{Policy, Progress};
 use rusqlite::{Connection, params_from_iter, types::Value};
 
-use crate::{failure::Failure, names::Names, row};
+use crate::{failure::Failure, names::Names, row, schema::MIGRATIONS};
 
 /// What rows are put together of: lines, each a column's letter, the kind of its value, and the value.
 #[rustfmt::skip]
 pub const ROW: &[&str] = &[
     "\na", "\nb", "\nc", "\nd", "\ne", "\nf", "\ng", "\nh", "\ni", "\nj", "\nk", "\nl", "\nm", "\nn", "\no", "\np", "\nq", "\nr", "\ns", "\nt",
-    "\nu", "\nv", "\nw", "\nx", "i", "i-", "n", "r", "t", "b", "i1", "i2", "i3", "i7", "i255", "i256", "i65536", "i4294967296", "\nui2\n~",
+    "\nu", "\nv", "\nw", "\nx", "\ny", "\nz", "i", "i-", "n", "r", "t", "b", "i1", "i2", "i3", "i7", "i255", "i256", "i65536", "i4294967296", "\nui2\n~",
     "bbbbbbbbbbbbbbbbb", "t{\"text\":\"a\"}", "{\"max_crashes\":1}", "{\"expiry\":\"1s\"}", "{", "}", "\u{e9}", "9223372036854775807",
 ];
 
@@ -18,13 +18,13 @@ type Fits = fn(&Value, &str) -> bool;
 
 /// The columns of a job, and of its request behind it: their values unless said otherwise, and which values they may have.
 #[rustfmt::skip]
-const COLUMNS: [(Value, Fits); 24] = [
+const COLUMNS: [(Value, Fits); 26] = [
     (Value::Integer(1), |flow, _| *flow == Value::Integer(1)),
     (Value::Null, is_id),
     (Value::Integer(1), |format, _| matches!(format, Value::Integer(..=1))),
     (Value::Integer(0), |version, _| matches!(version, Value::Integer(0..=0xffff))),
     (Value::Integer(1), |state, _| matches!(state, Value::Integer(0..=5))),
-    (Value::Integer(0), |version, _| matches!(version, Value::Integer(0..i64::MAX))),
+    (Value::Integer(0), |version, _| matches!(version, Value::Integer(0..=0x7fff_ffff_ffff_fffe))),
     (Value::Integer(0), is_integer),
     (Value::Null, |started, _| matches!(started, Value::Integer(_) | Value::Null)),
     (Value::Null, |ended, _| matches!(ended, Value::Integer(_) | Value::Null)),
@@ -38,7 +38,7 @@ const COLUMNS: [(Value, Fits); 24] = [
     (Value::Integer(0), |crashes, _| matches!(crashes, Value::Integer(0..=255))),
     (Value::Integer(0), |crashes, _| matches!(crashes, Value::Integer(0..=255))),
     (Value::Integer(0), |snoozes, _| matches!(snoozes, Value::Integer(0..=0xffff))),
-    (Value::Null, |owner, _| matches!(owner, Value::Null | Value::Text(_))),
+    (Value::Null, is_name),
     (Value::Integer(1), |id, policy| match id {
         Value::Integer(2) => serde_json::from_str::<Policy>(policy).is_ok(),
         id => *id == Value::Integer(1),
@@ -47,14 +47,20 @@ const COLUMNS: [(Value, Fits); 24] = [
         Value::Text(json) => serde_json::from_str::<Progress>(json).is_ok(),
         progress => *progress == Value::Null,
     }),
-    (Value::Null, |content_type, _| matches!(content_type, Value::Null | Value::Text(_))),
+    (Value::Null, is_name),
+    (Value::Null, is_name),
+    (Value::Null, is_name),
     (Value::Null, |_, _| true),
 ];
 
-const RECORD: usize = 22;
+const RECORD: usize = 24;
 
 fn is_integer(value: &Value, _: &str) -> bool {
     matches!(value, Value::Integer(_))
+}
+
+fn is_name(value: &Value, _: &str) -> bool {
+    matches!(value, Value::Null | Value::Text(_))
 }
 
 fn is_id(value: &Value, _: &str) -> bool {
@@ -67,7 +73,9 @@ thread_local! {
 
 fn database() -> rusqlite::Result<Connection> {
     let db = Connection::open_in_memory()?;
-    db.execute_batch(include_str!("../migrations/1.sql"))?;
+    for migration in MIGRATIONS {
+        db.execute_batch(migration)?;
+    }
     db.execute_batch("INSERT INTO flows (name, latest) VALUES ('data', 0), (CAST(X'ff' AS TEXT), 0)")?;
     db.execute_batch("INSERT INTO policies (policy) VALUES ('{}'), ('')")?;
     Ok(db)
@@ -86,7 +94,7 @@ fn read(db: &Connection, input: &[u8]) -> rusqlite::Result<()> {
     for line in input.split(|byte| *byte == b'\n') {
         match line {
             [b'~', json @ ..] => policy = std::str::from_utf8(json).unwrap_or_default(),
-            [column @ b'a'..=b'x', kind, rest @ ..] => values[usize::from(column - b'a')] = value(*kind, rest),
+            [column @ b'a'..=b'z', kind, rest @ ..] => values[usize::from(column - b'a')] = value(*kind, rest),
             _ => {}
         }
     }
@@ -126,7 +134,9 @@ fn read(db: &Connection, input: &[u8]) -> rusqlite::Result<()> {
             assert_eq!(small.map(Some), [3, 4, 5, 10, 11, 13, 14, 15, 16, 17, 18].map(integer));
             let token = record.token.map(|token| Value::Blob(token.as_u128().to_be_bytes().to_vec()));
             assert_eq!(token.unwrap_or(Value::Null), values[12]);
-            assert_eq!(record.owner.map_or(Value::Null, |owner| Value::Text((*owner).into())), values[19]);
+            for (n, name) in [(19, record.owner), (22, record.limit_key), (23, record.unique_key)] {
+                assert_eq!(name.map_or(Value::Null, |name| Value::Text((*name).into())), values[n]);
+            }
             assert_eq!(record.progress.is_some(), values[21] != Value::Null);
         }
         Err(Failure::Unreadable(why)) => {
@@ -138,17 +148,17 @@ fn read(db: &Connection, input: &[u8]) -> rusqlite::Result<()> {
         }
         Err(other) => panic!("a row stops all others: {other:?}"),
     }
-    let (is_null, is_blob) = (values[22] == Value::Null, matches!(values[23], Value::Blob(_)) && !broken(&values[23]));
+    let (is_null, is_blob) = (values[24] == Value::Null, matches!(values[25], Value::Blob(_)) && !broken(&values[25]));
     match row::request(found) {
         Ok(part) if is_null => assert!(part.bytes.is_empty()),
         Ok(part) => {
-            assert!(sound(22) && is_blob);
+            assert!(sound(24) && is_blob);
             assert_eq!(
                 (Value::Text(part.content_type.as_str().into()), Value::Blob(part.bytes.into())),
-                (values[22].clone(), values[23].clone())
+                (values[24].clone(), values[25].clone())
             );
         }
-        Err(Failure::Unreadable(why)) => assert!(!(sound(22) && is_blob), "{why}"),
+        Err(Failure::Unreadable(why)) => assert!(!(sound(24) && is_blob), "{why}"),
         Err(other) => panic!("a request stops all others: {other:?}"),
     }
     Ok(())

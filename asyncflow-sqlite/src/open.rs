@@ -54,7 +54,7 @@ pub(crate) fn open(settings: &SqliteStoreBuilder) -> Result<File, StoreError> {
     for _ in 0..settings.readers {
         let db = connect(&path, settings).map_err(failed)?;
         db.pragma_update(None, "query_only", true).map_err(failed)?;
-        readers.push(Reader { db, names: Names::default(), path: path.clone() });
+        readers.push(Reader { db, names: Names::default(), path: path.clone(), settings: Arc::default() });
     }
     let unstarted = |error: io::Error| StoreError::unavailable(format_args!("no thread could be started: {error}"));
     Ok(File {

@@ -3,8 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use asyncflow_core::{
-    JobKey, Record, Stamp,
-    store::{Counts, Page, Part, PartName, Query, StoreError},
+    JobKey, Record, Settings, Stamp,
+    store::{Attention, Counts, Page, Part, PartName, Query, StoreError},
 };
 use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
@@ -18,6 +18,8 @@ pub(crate) struct Reader {
     pub(crate) db: Connection,
     pub(crate) names: Names,
     pub(crate) path: Arc<Path>,
+    /// What is set for the flows, as it was read last.
+    pub(crate) settings: Arc<Settings>,
 }
 
 impl Reader {
@@ -27,6 +29,13 @@ impl Reader {
         what: impl FnOnce(&Connection, &mut Names) -> Result<T>,
     ) -> std::result::Result<T, StoreError> {
         what(&self.db, &mut self.names).map_err(|failure| failure.of(&self.path))
+    }
+
+    /// What is due, and what is set for the flows.
+    pub(crate) fn attention(&mut self, now: Stamp, limit: usize) -> std::result::Result<Attention, StoreError> {
+        let records = self.read(|db, names| due(db, names, now, limit))?;
+        settings(&self.db, &mut self.settings).map_err(|failure| failure.of(&self.path))?;
+        Ok(Attention { records, settings: self.settings.clone() })
     }
 }
 
@@ -61,6 +70,21 @@ pub(crate) fn due(db: &Connection, names: &mut Names, now: Stamp, limit: usize) 
     Ok(due)
 }
 
+/// Reads what is set for the flows, if it is newer than what is known.
+fn settings(db: &Connection, known: &mut Arc<Settings>) -> Result<()> {
+    let mut query = db.prepare_cached(include_str!("../queries/settings.sql"))?;
+    let mut rows = query.query([])?;
+    if let Some(row) = rows.next()?
+        && row.get::<_, u64>(0)? != known.version
+    {
+        // What a newer version set and this one cannot read leaves what was known: due jobs are to be looked after all the same.
+        if let Ok(settings) = serde_json::from_str(row.get_ref(1)?.as_str().unwrap_or_default()) {
+            *known = Arc::new(settings);
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn list(db: &Connection, names: &mut Names, query: &Query) -> Result<Page> {
     let Some(flow) = names.flow(db, &query.flow)? else { return Ok(Page::default()) };
     let after = query.after.map(|id| blob(id.as_u128()));
@@ -77,22 +101,33 @@ pub(crate) fn list(db: &Connection, names: &mut Names, query: &Query) -> Result<
 
 pub(crate) fn counts(db: &Connection, names: &mut Names, flow: &str) -> Result<Counts> {
     let Some(flow) = names.flow(db, flow)? else { return Ok(Counts::default()) };
-    let states = states(db, flow)?;
+    let states = kept(db, flow)?.states;
     let mut first = db.prepare_cached(include_str!("../queries/next_in_line.sql"))?;
     let oldest = first.query_row([flow], |row| row.get(0)).optional()?.map(Stamp::from_micros);
     Ok(Counts { states, oldest })
 }
 
-pub(crate) fn states(db: &Connection, flow: i64) -> Result<[u64; 6]> {
+/// What is kept of a flow.
+pub(crate) struct Kept {
+    /// Jobs in each state.
+    pub(crate) states: [u64; 6],
+    /// Ready jobs that count for a key.
+    pub(crate) keyed: u64,
+    /// The latest place of what was taken, where owners take turns.
+    pub(crate) turn: i64,
+}
+
+pub(crate) fn kept(db: &Connection, flow: i64) -> Result<Kept> {
     let mut counts = db.prepare_cached(include_str!("../queries/counts.sql"))?;
-    let mut states = [0; 6];
-    counts.query_row([flow], |row| {
+    let kept = counts.query_row([flow], |row| {
+        let count = |n| row.get::<_, i64>(n).map(|count| count.max(0).unsigned_abs());
+        let mut states = [0; 6];
         for (n, state) in states.iter_mut().enumerate() {
-            *state = row.get::<_, i64>(n)?.max(0).unsigned_abs();
+            *state = count(n)?;
         }
-        Ok(())
-    })?;
-    Ok(states)
+        Ok(Kept { states, keyed: count(6)?, turn: row.get(7)? })
+    });
+    Ok(kept?)
 }
 
 /// The first records of a query. It is not the query that ends at a limit: a bound one has SQLite prepare it anew at every run.

@@ -7,7 +7,7 @@ use asyncflow_core::{
     store::{ContentType, Part},
 };
 use bytes::Bytes;
-use rusqlite::{Connection, Row, types::Type};
+use rusqlite::{Connection, Row, ToSql, types::Type};
 
 use crate::{
     failure::{Failure, Result},
@@ -18,7 +18,7 @@ use crate::{
 pub(crate) const FORMAT: i64 = 1;
 
 /// Where the columns of a part stand beside those of a record.
-const PART: usize = 22;
+const PART: usize = 24;
 
 /// Reads the row of a job, which begins with the columns of `jobs` in their order.
 pub(crate) fn record(row: &Row<'_>, db: &Connection, names: &mut Names) -> Result<Record> {
@@ -93,8 +93,8 @@ fn fields(row: &Row<'_>, db: &Connection, names: &mut Names, job: &JobKey) -> Re
             snoozes: row.get(18)?,
         },
         owner: row.get(19)?,
-        limit_key: None,
-        unique_key: None,
+        limit_key: row.get(22)?,
+        unique_key: row.get(23)?,
         policy: names.policy(db, row.get(20)?)?,
         progress,
         job: job.clone(),
@@ -122,6 +122,14 @@ pub(crate) fn request(row: &Row<'_>) -> Result<Part> {
 pub(crate) fn part(row: &Row<'_>, at: usize) -> rusqlite::Result<Part> {
     let content_type = ContentType::from(row.get_ref(at)?.as_str()?);
     Ok(Part { content_type, bytes: Bytes::copy_from_slice(row.get_ref(at + 1)?.as_blob()?) })
+}
+
+/// A name as it is kept where there may be none: nobody is apart from those of any name.
+pub(crate) fn or_nobody(name: Option<&Arc<str>>) -> &dyn ToSql {
+    match name {
+        Some(name) => name,
+        None => &0,
+    }
 }
 
 /// 128 bits as they are kept: in the order of the numbers.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// How each schema is made from the one before. None is ever changed once it was released.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/1.sql")];
+pub(crate) const MIGRATIONS: [&str; 2] = [include_str!("../migrations/1.sql"), include_str!("../migrations/2.sql")];
 
 /// The schema that this version works with.
 pub(crate) const NEWEST: usize = MIGRATIONS.len();

@@ -65,8 +65,8 @@ async fn a_newer_schema_is_left_alone() {
     let record = open(&path).await.running().await;
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let error = refused(&path).await;
-    assert!(error.contains("is of schema 99, and this version works with schema 1"), "{error}");
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 1).unwrap();
+    assert!(error.contains("is of schema 99, and this version works with schema 2"), "{error}");
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
     assert_eq!(open(&path).await.get(&record.job).await.unwrap().tally.crashes, 1);
 }
 

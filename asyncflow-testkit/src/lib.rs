@@ -4,6 +4,7 @@
 pub mod engine;
 pub mod faults;
 pub mod http;
+pub mod simulation;
 pub mod store;
 
 pub use engine::TestEngine;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::{
     cargo::{doc_tests, tests},
+    schedules,
     steps::{Failed, Steps},
 };
 
@@ -16,6 +17,7 @@ pub(crate) fn run() -> Result<(), Failed> {
         command.env("ASYNCFLOW_PROVE", "1");
         steps.run(name, command)?;
     }
+    schedules::run(&mut steps, "prove", true)?;
     steps.finish();
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! `cargo xtask test`: all that a change must pass. Steps share one target folder and one set of flags, so that nothing
-//! is built twice.
+//! is built twice; but for the schedules, which need a flag of their own.
 
 use std::time::Duration;
 
 use crate::{
     cargo::{cargo, doc_tests, tests},
-    deny,
+    deny, schedules,
     steps::{Failed, Steps},
 };
 
@@ -31,6 +31,7 @@ pub(crate) fn run() -> Result<(), Failed> {
     deny::run(&mut steps)?;
     steps.run("tests", tests("dev"))?;
     steps.run("doc tests", doc_tests("dev"))?;
+    schedules::run(&mut steps, "dev", false)?;
     steps.run("examples", cargo("build --locked --workspace --bins --examples"))?;
     steps.finish();
     Ok(())

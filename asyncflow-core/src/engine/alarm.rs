@@ -1,12 +1,10 @@
 //! When this node has something to look after before its next tick: short delays that it wrote itself.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::PoisonError, time::Duration};
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
+
+use crate::sync::{Mutex, Notify};
 
 /// Delays that are known beside the next tick; beyond, the tick finds them.
 const MOST: usize = 1024;

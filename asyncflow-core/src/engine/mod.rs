@@ -8,6 +8,8 @@ mod health;
 mod news;
 mod node;
 mod recovery;
+#[cfg(all(test, asyncflow_shuttle))]
+mod schedules;
 mod settings;
 mod shutdown;
 mod start;

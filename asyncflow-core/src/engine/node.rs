@@ -4,15 +4,12 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Poll, ready},
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::Notify, task::JoinHandle, time::Instant};
+use tokio::time::Instant;
 
 use super::{Role, alarm::Alarm, settings::Live, waiting::Waiting};
 use crate::{
@@ -23,6 +20,10 @@ use crate::{
     job::JobKey,
     policy::{FlowOptions, Policy},
     store::{Answers, Batch, Change, Changed, Claim, Pick, Store, StoreError},
+    sync::{
+        Handle, JoinHandle, Notify,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+    },
     trace,
     worker::{Crew, Reporter, Rest, Slots},
 };

@@ -25,8 +25,9 @@ pub(super) async fn look_after(node: Arc<Node>) {
             trace::warning!(error = %error, "what is due could not be looked after");
         }
         if tick <= Instant::now() {
-            // Nodes that started together must not knock together.
-            tick = Instant::now() + node.timing.tick.mul_f64(0.9 + 0.2 * node.chance.share());
+            // Nodes that started together must not knock together. And no sooner than after a whole tick: for each, the runtime's timers
+            // wake an idle process more than twice.
+            tick = Instant::now() + node.timing.tick.mul_f64(1.0 + 0.4 * node.chance.share());
             node.fill_idle().await;
             if let Err(error) = node.sweep().await {
                 trace::debug!(error = %error, "readers' jobs could not be swept");
@@ -37,8 +38,8 @@ pub(super) async fn look_after(node: Arc<Node>) {
     }
 }
 
-/// Expired leases, and when they were seen first. One is taken for lost only when the same lease is seen expired twice, a heartbeat
-/// apart by this node's own clock: a clock that jumps, or a store that was away, must not cost healthy work.
+/// Expired leases, and when they were seen first. One is taken for lost only when the same lease is seen expired twice, a heartbeat and the
+/// time that it may well take apart by this node's own clock: a clock that jumps, or a store that was away, must not cost healthy work.
 #[derive(Default)]
 struct Looks(HashMap<JobId, (Stamp, Instant)>);
 
@@ -62,11 +63,11 @@ impl Node {
             let Attention { records: due, settings } = self.call(self.store.due(limit)).await?;
             self.take_up(&settings, &self.settings);
             let full = due.len() >= limit;
-            let now = Instant::now();
+            let (now, apart) = (Instant::now(), self.timing.heartbeat + self.timing.call / 2);
             let mut seen = Looks::default();
             let mut changes = Vec::new();
             for record in due {
-                if record.state == State::Processing && !looks.again(&record, self.timing.heartbeat, now) {
+                if record.state == State::Processing && !looks.again(&record, apart, now) {
                     if let Some(look) = looks.0.get(&record.job.id) {
                         seen.0.insert(record.job.id, *look);
                     }

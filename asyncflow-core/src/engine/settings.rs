@@ -1,14 +1,15 @@
 //! What is set for flows while nodes run: paused, other limits.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
-};
+use std::sync::{Arc, PoisonError};
 
 use super::{EngineError, FlowEngine, node::Line, node::Node};
 use crate::{
     policy::{FlowOptions, FlowSettings, InvalidOptions, Limits, Settings},
     store::StoreError,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 /// Times that a change is made anew because another came in between; more would be a store that refuses what it answered.

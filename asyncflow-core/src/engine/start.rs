@@ -1,16 +1,8 @@
 //! An engine's start: what is asked of it is checked, the store is waited for, and the parts of the node begin.
 
-use std::{
-    fmt,
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize},
-    },
-    time::Duration,
-};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use tokio::{runtime::Handle, sync::Notify, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     EngineBuilder, FlowEngine, Owner, Role, Timing,
@@ -27,6 +19,10 @@ use crate::{
     flow::AnyFlow,
     policy::{FlowOptions, InvalidOptions, Settings},
     store::{MemoryStore, Store, StoreError},
+    sync::{
+        Handle, Notify,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize},
+    },
     trace,
     worker::{self, Crew, Rest, Slots, Worker},
 };
@@ -43,6 +39,13 @@ impl EngineBuilder {
     /// A flow's name or options cannot be honoured, times contradict, there is no tokio runtime, or the store could not be used: one that
     /// is not available is tried for 30 s.
     pub async fn start(self) -> Result<FlowEngine, StartError> {
+        let node = self.node().await?;
+        node.clone().begin();
+        Ok(FlowEngine { owner: Arc::new(Owner { node }) })
+    }
+
+    /// The node, before it does anything by itself.
+    pub(crate) async fn node(self) -> Result<Arc<Node>, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let store = self.store.clone().unwrap_or_else(|| Arc::new(MemoryStore::with_clock(self.clock.clone())));
         self.check(&*store)?;
@@ -89,8 +92,7 @@ impl EngineBuilder {
             phases: Notify::new(),
         });
         node.take_up(&settings, &node.settings);
-        node.clone().begin();
-        Ok(FlowEngine { owner: Arc::new(Owner { node }) })
+        Ok(node)
     }
 
     fn check(&self, store: &dyn Store) -> Result<(), StartError> {

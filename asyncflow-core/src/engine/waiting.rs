@@ -1,21 +1,20 @@
 //! Readers that wait for a job to change, on whichever node it runs.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     pin::pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError},
     time::Duration,
 };
-
-use tokio::sync::Notify;
 
 use super::node::{Node, Phase};
 use crate::{
     job::{JobKey, Mark, Record},
     store::{HintStream, StoreError},
+    sync::{
+        Mutex, MutexGuard, Notify,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Records that one sweep reads at a time.
@@ -46,7 +45,7 @@ pub(crate) struct Waiting {
 
 #[derive(Default)]
 struct Readers {
-    jobs: HashMap<JobKey, Vec<Arc<Reader>>>,
+    jobs: BTreeMap<JobKey, Vec<Arc<Reader>>>,
     count: usize,
 }
 

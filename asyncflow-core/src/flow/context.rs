@@ -3,17 +3,18 @@
 use std::{
     fmt,
     pin::pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, AtomicUsize, Ordering},
-    },
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     job::{JobId, Mark, Progress, Record},
+    sync::{
+        Mutex, MutexGuard, Notify,
+        atomic::{AtomicU8, AtomicUsize, Ordering},
+    },
     worker::Reporter,
 };
 
@@ -60,7 +61,8 @@ impl JobContext {
     }
 
     /// Marks the body as one that cannot be dropped, until the guard is.
-    pub(super) fn busy(&self) -> Busy {
+    #[doc(hidden)]
+    pub fn busy(&self) -> impl Send + use<> {
         self.0.bodies.fetch_add(1, Ordering::SeqCst);
         Busy(self.0.clone())
     }
@@ -113,6 +115,8 @@ pub(crate) struct Running {
 #[derive(Default)]
 struct Report {
     latest: Option<Arc<Progress>>,
+    /// It is being written: where the job ends first, it is written with its end.
+    sent: Option<Arc<Progress>>,
     /// The reporter knows that there is something to write.
     queued: bool,
     written: Option<Instant>,
@@ -198,22 +202,25 @@ impl Running {
     }
 
     fn report(self: &Arc<Self>, progress: Progress) {
-        self.put_report(|latest| *latest = Some(Arc::new(progress)));
+        self.put_report(|report| report.latest = Some(Arc::new(progress)));
     }
 
-    /// A report that was taken could not be written: it is to be written yet, unless there is a newer one.
-    pub(crate) fn unwritten(self: &Arc<Self>, progress: Arc<Progress>) {
-        self.put_report(|latest| {
-            latest.get_or_insert(progress);
-        });
+    /// The report that was taken has been written.
+    pub(crate) fn written(&self) {
+        lock(&self.report).sent = None;
     }
 
-    fn put_report(self: &Arc<Self>, put: impl FnOnce(&mut Option<Arc<Progress>>)) {
+    /// The report that was taken could not be written: it is to be written yet, unless there is a newer one.
+    pub(crate) fn unwritten(self: &Arc<Self>) {
+        self.put_report(|report| report.latest = report.latest.take().or(report.sent.take()));
+    }
+
+    fn put_report(self: &Arc<Self>, put: impl FnOnce(&mut Report)) {
         let mut report = lock(&self.report);
         if report.closed {
             return;
         }
-        put(&mut report.latest);
+        put(&mut report);
         if !std::mem::replace(&mut report.queued, true) {
             drop(report);
             self.reporter.queue(self.clone());
@@ -232,19 +239,20 @@ impl Running {
         let mut report = lock(&self.report);
         report.queued = false;
         report.written = Some(Instant::now());
-        report.latest.take()
+        report.sent = report.latest.take();
+        report.sent.clone()
     }
 
-    /// The report that was not written yet; later ones are of no effect.
+    /// The report that was not written yet for all one knows; later ones are of no effect.
     pub(crate) fn last_report(&self) -> Option<Arc<Progress>> {
         let mut report = lock(&self.report);
         report.closed = true;
-        report.latest.take()
+        report.latest.take().or(report.sent.take())
     }
 }
 
 /// A body at work that cannot be dropped.
-pub(crate) struct Busy(Arc<Running>);
+struct Busy(Arc<Running>);
 
 impl Drop for Busy {
     fn drop(&mut self) {

@@ -7,6 +7,8 @@ mod erased;
 mod into_flow;
 mod json;
 mod payload;
+#[cfg(all(test, asyncflow_shuttle))]
+mod schedules;
 mod wrap;
 
 use std::{borrow::Cow, future::Future};

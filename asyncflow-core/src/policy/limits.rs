@@ -111,21 +111,31 @@ impl Rate {
 
     /// Whether one more may start now: then what a store remembers in place of `last`; or else how long until one may.
     ///
-    /// What is remembered is the time at which everything that started is paid back; past that it need not be remembered.
+    /// What is remembered is the time at which everything that started is paid back; past that it need not be remembered. A store that is
+    /// told to wait goes on from what of it [counts](Self::owed).
     ///
     /// # Errors
     /// How long until one may start, if no other does.
     pub fn start(&self, last: Option<Stamp>, now: Stamp) -> Result<Stamp, Duration> {
-        let jobs = u64::from(self.jobs.max(1));
-        // Whole microseconds, as stores keep them, and none too few.
-        let one = u64::try_from(self.per.as_micros()).unwrap_or(u64::MAX).div_ceil(jobs);
-        let (one, all) = (Duration::from_micros(one), Duration::from_micros(one.saturating_mul(jobs)));
-        // A clock that was set back must not make the wait longer than a rate can.
-        let owed = last.map_or(Duration::ZERO, |last| last.since(now)).min(all) + one;
+        let (one, all) = self.spans();
+        let owed = last.map_or(Duration::ZERO, |last| self.owed(last, now).since(now)) + one;
         match owed.checked_sub(all) {
             Some(over) if !over.is_zero() => Err(over),
             _ => Ok(now + owed),
         }
+    }
+
+    /// What counts of what a store remembers: where the clock was set back, or the rate was another, it may be further ahead than this rate
+    /// can owe. It is to be remembered in place of `last`, or the wait would begin anew with each look.
+    pub fn owed(&self, last: Stamp, now: Stamp) -> Stamp {
+        last.min(now + self.spans().1)
+    }
+
+    /// For how long one start counts, and as many as there may be at once. Whole microseconds, as stores keep them, and none too few.
+    fn spans(&self) -> (Duration, Duration) {
+        let jobs = u64::from(self.jobs.max(1));
+        let one = u64::try_from(self.per.as_micros()).unwrap_or(u64::MAX).div_ceil(jobs);
+        (Duration::from_micros(one), Duration::from_micros(one.saturating_mul(jobs)))
     }
 }
 
@@ -166,7 +176,9 @@ mod tests {
     fn a_clock_that_was_set_back_holds_nothing_back_for_long() {
         let rate = Rate::new(2, Duration::from_secs(2));
         let last = rate.start(None, NOW + Duration::from_secs(1_000_000)).unwrap();
-        assert!(rate.start(Some(last), NOW).unwrap_err() < Duration::from_millis(1001));
+        let wait = rate.start(Some(last), NOW).unwrap_err();
+        assert_eq!(wait, Duration::from_secs(1));
+        rate.start(Some(rate.owed(last, NOW)), NOW + wait).unwrap();
     }
 
     #[test]

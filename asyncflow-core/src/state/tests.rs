@@ -324,18 +324,19 @@ fn owners_take_turns_however_many_jobs_each_has_waiting() {
     };
     let at = |line, last, priority| {
         let mut record = job(priority);
-        turn(&mut record, line, last);
+        let from_then_on = turn(&mut record, line, last);
+        assert_eq!(from_then_on, line.unwrap_or(NOW.as_micros() - 1_000_000));
         assert_eq!(record.rank, ready_at(&record) - i64::from(priority) * 60_000_000);
         ready_at(&record)
     };
     let now = NOW.as_micros();
     assert_eq!(at(None, None, 0), now, "alone, it counts from when it is ready");
     assert_eq!(at(Some(now), Some(now), 0), now + 1_000_000, "an owner's next one stands behind the last");
-    assert_eq!(at(Some(now + 7), Some(now - 5_000_000), 0), now + 7, "and never before whose turn it is");
-    assert_eq!(at(Some(now - 50), None, 0), now - 50, "another's first one is next, however slow the line is");
+    assert_eq!(at(Some(now + 7), Some(now - 5_000_000), 0), now + 1_000_007, "and never before whose turn it is");
+    assert_eq!(at(Some(now - 50), None, 0), now + 999_950, "another's first one is next, however slow the line is");
     assert_eq!(at(Some(now), Some(now), -3), now + 1_000_000, "priority counts on top");
     let mut unfair = record(State::Enqueued, Mark::None);
-    turn(&mut unfair, Some(1), Some(2));
+    assert_eq!(turn(&mut unfair, Some(1), Some(2)), 1);
     assert_eq!(unfair.rank, 0, "first come, first served has no turns");
 }
 

@@ -1,30 +1,31 @@
 //! News of changes that may be lost: it saves waiting, and nothing depends on it.
 
 use std::{
-    collections::HashSet,
+    collections::BTreeSet,
+    sync::{Arc, PoisonError, Weak},
+};
+
+use crate::{
+    job::JobKey,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Mutex, MutexGuard, Notify,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use tokio::sync::Notify;
-
-use crate::job::JobKey;
-
 /// Different jobs of which a subscriber that is slow to listen is told one by one; beyond, it is told to look at all.
 const MOST_JOBS: usize = 4096;
 
-/// What changed, as far as it is known.
+/// What changed, as far as it is known. In order, so that whoever is woken by it is woken in the same order in each run of a test.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hint {
     /// Flows that have ready jobs.
-    pub ready: HashSet<Arc<str>>,
+    pub ready: BTreeSet<Arc<str>>,
     /// Jobs that readers may see changed.
-    pub changed: HashSet<JobKey>,
+    pub changed: BTreeSet<JobKey>,
     /// Jobs that were asked to stop while they run.
-    pub marked: HashSet<JobKey>,
+    pub marked: BTreeSet<JobKey>,
     /// Anything may have changed.
     pub anything: bool,
 }
@@ -120,13 +121,13 @@ impl Hints {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Subscriber>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Subscriber>>> {
         self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Adds a job to news of one kind; where there is too much, anything may have changed.
-fn add(news: &mut Hint, job: &JobKey, kind: impl Fn(&mut Hint) -> &mut HashSet<JobKey>) {
+fn add(news: &mut Hint, job: &JobKey, kind: impl Fn(&mut Hint) -> &mut BTreeSet<JobKey>) {
     if kind(news).len() >= MOST_JOBS {
         kind(news).clear();
         news.anything = true;

@@ -7,6 +7,8 @@ mod hints;
 mod memory;
 mod part;
 mod patch;
+#[cfg(all(test, asyncflow_shuttle))]
+mod schedules;
 
 use std::fmt;
 

@@ -2,18 +2,17 @@
 
 use std::{
     pin::pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, PoisonError},
 };
-
-use tokio::sync::Notify;
 
 use crate::{
     by_id::ById,
     flow::{Running, Stop},
     job::JobId,
+    sync::{
+        Mutex, MutexGuard, Notify,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 const SHARDS: usize = 16;

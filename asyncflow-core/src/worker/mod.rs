@@ -7,6 +7,8 @@ mod finish;
 mod panics;
 mod reports;
 mod rest;
+#[cfg(all(test, asyncflow_shuttle))]
+mod schedules;
 mod serve;
 mod slots;
 

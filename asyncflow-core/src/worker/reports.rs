@@ -2,14 +2,20 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
 
 use super::beats::{changes, hear};
-use crate::{engine::Node, flow::Running, state::Event, trace};
+use crate::{
+    engine::Node,
+    flow::Running,
+    state::Event,
+    sync::{Mutex, Notify},
+    trace,
+};
 
 /// Reports that one write carries.
 const PAGE: usize = 500;
@@ -82,14 +88,13 @@ impl Node {
         match self.change(&changes).await {
             Ok(changed) => {
                 for (running, changed) in jobs.into_iter().zip(changed) {
+                    running.written();
                     changed.into_iter().for_each(|changed| hear(running, changed, until));
                 }
             }
             Err(error) => {
                 trace::debug!(error = %error, "progress could not be written, and is written later");
-                for (running, change) in jobs.into_iter().zip(changes) {
-                    change.patch.progress.flatten().into_iter().for_each(|report| running.unwritten(report));
-                }
+                jobs.into_iter().for_each(Running::unwritten);
             }
         }
     }

@@ -1,11 +1,12 @@
 //! Workers that rest between jobs: a task that has run one waits for the next, since waking it costs less than a new task.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::Notify;
+use std::sync::{Arc, PoisonError};
 
 use super::{Slot, serve::Task};
-use crate::engine::{Node, Phase};
+use crate::{
+    engine::{Node, Phase},
+    sync::{Mutex, MutexGuard, Notify},
+};
 
 /// Workers that rest at most: a burst's workers go, the usual ones stay.
 const MOST: usize = 256;

@@ -1,16 +1,14 @@
 //! How many jobs of a flow a node runs at once.
 
-use std::{
-    pin::pin,
+use std::{pin::pin, sync::Arc};
+
+use crate::{
+    engine::{Line, Node},
     sync::{
-        Arc,
+        Notify,
         atomic::{AtomicUsize, Ordering},
     },
 };
-
-use tokio::sync::Notify;
-
-use crate::engine::{Line, Node};
 
 /// Places for running jobs: taken before a claim is sent, given back when the body has ended.
 #[derive(Debug)]

@@ -25,7 +25,8 @@ impl Table {
         db.pragma_update(None, "journal_mode", "WAL").unwrap();
         db.pragma_update(None, "synchronous", "FULL").unwrap();
         db.set_prepared_statement_cache_capacity(64);
-        db.execute_batch(include_str!("../../migrations/1.sql")).unwrap();
+        db.execute_batch(concat!(include_str!("../../migrations/1.sql"), include_str!("../../migrations/2.sql")))
+            .unwrap();
         db.execute_batch(
             "INSERT INTO flows (name, latest) VALUES ('f', 0); INSERT INTO policies (policy) VALUES ('{}')",
         )
@@ -50,7 +51,7 @@ impl Table {
         let now = self.next as i64;
         self.run(
             include_str!("../../queries/insert.sql"),
-            params![1, id, 1, 0, 1, 1, now, now, now, 0, None::<String>, 1],
+            params![1, id, 1, 0, 1, 1, now, now, now, 0, None::<String>, 1, None::<String>, None::<String>],
         );
         self.run(include_str!("../../queries/put_part.sql"), params![1, id, 0, "application/json", REQUEST]);
         self.run("UPDATE flows SET enqueued = enqueued + 1, latest = ?1 WHERE id = 1", [now]);
@@ -59,7 +60,7 @@ impl Table {
 
     fn claim(&mut self, id: [u8; 16]) -> Vec<u8> {
         let mut next = self.db.prepare_cached(include_str!("../../queries/ready_by_id.sql")).unwrap();
-        let request = next.query_row((1, id), |row| row.get(23)).unwrap();
+        let request = next.query_row((1, id), |row| row.get(25)).unwrap();
         drop(next);
         self.transition(id, 2, Some(id));
         self.run(

@@ -1,7 +1,7 @@
 //! Records are changed as the rules said.
 
 use asyncflow_core::{
-    Record, Token,
+    Record, State, Token,
     store::{Change, Changed, PartName, Parts, Patch},
 };
 use rusqlite::{Connection, params};
@@ -32,6 +32,9 @@ impl Work<'_> {
         let flow = self.names.add_flow(self.db, &record.job.flow, self.now)?;
         let before = record.state;
         patch.apply(&mut record, token, self.now);
+        if patch.to.is_some() || patch.lead.is_some() {
+            self.moved(flow, &mut record, before, patch.lead.is_some())?;
+        }
         update(self.db, flow, &record, patch)?;
         match &patch.parts {
             Parts::Keep => {}
@@ -42,9 +45,24 @@ impl Work<'_> {
             Parts::Error(error) => self.put_part(flow, record.job.id, PartName::Outcome, error)?,
             Parts::Drop => self.drop_parts(flow, &record, include_str!("../../queries/drop_parts.sql"))?,
         }
-        self.counting.moved(self.db, flow, record.owner.as_ref(), Some(before), Some(record.state))?;
         self.news.changed(&record, patch);
         Ok(record)
+    }
+
+    /// A job has gone from one state to that of its record; `ready`: it is ready anew, and given its place where owners take turns.
+    fn moved(&mut self, flow: i64, record: &mut Record, from: State, ready: bool) -> Result<()> {
+        self.left(flow, record, from)?;
+        if from == State::Enqueued && record.state == State::Processing {
+            self.counting.taken(self.db, flow, record)?;
+        }
+        self.counting.came(self.db, flow, record, ready)
+    }
+
+    fn left(&mut self, flow: i64, record: &Record, from: State) -> Result<()> {
+        if from == State::Processing && self.held.freed(flow, record.limited_by()) {
+            self.news.ready(&record.job.flow);
+        }
+        self.counting.left(self.db, flow, record, from)
     }
 
     fn purge(&mut self, record: &Record) -> Result<()> {
@@ -53,7 +71,7 @@ impl Work<'_> {
             .prepare_cached(include_str!("../../queries/purge.sql"))?
             .execute((flow, blob(record.job.id.as_u128())))?;
         self.drop_parts(flow, record, include_str!("../../queries/drop_parts.sql"))?;
-        self.counting.moved(self.db, flow, record.owner.as_ref(), Some(record.state), None)
+        self.left(flow, record, record.state)
     }
 
     fn drop_parts(&self, flow: i64, record: &Record, which: &str) -> Result<()> {

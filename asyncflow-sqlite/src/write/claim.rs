@@ -1,12 +1,16 @@
 //! Jobs are taken.
 
 use asyncflow_core::{
-    Record, Token,
-    store::{Claim, Claimed, Part, Patch, Pick},
+    JobId, Limits, Record, Token,
+    store::{Claim, Claimed, Part, Patch, Pick, Taken},
 };
 use rusqlite::Params;
 
-use super::Work;
+use super::{
+    Work,
+    gate::{Held, Verdict},
+    line::Line,
+};
 use crate::{
     failure::Result,
     row::{self, blob},
@@ -15,27 +19,79 @@ use crate::{
 type Found = (Record, Part);
 
 impl Work<'_> {
-    pub(super) fn claim(&mut self, claim: &Claim) -> Result<Vec<Claimed>> {
+    pub(super) fn claim(&mut self, claim: &Claim) -> Result<Taken> {
         let held = self.held(claim.token)?;
         if !held.is_empty() {
             // Asked again: the same jobs, their leases renewed, and nothing that a reader would see.
             let renew = Patch { due: claim.patch.due, quiet: true, ..Patch::default() };
-            return self.take(held, &renew, None);
+            return Ok(Taken { jobs: self.take(held, &renew, None)?, after: None });
         }
-        let found = match &claim.pick {
-            Pick::Job(job) => match self.names.flow(self.db, &job.flow)? {
-                Some(flow) => {
-                    let sql = include_str!("../../queries/ready_by_id.sql");
-                    self.find(sql, (flow, blob(job.id.as_u128())), 1, usize::MAX)?
-                }
-                None => Vec::new(),
-            },
-            Pick::Next { flow, versions, jobs, bytes } => match self.names.flow(self.db, flow)? {
-                Some(flow) => self.next(flow, versions, *jobs, *bytes)?,
-                None => Vec::new(),
-            },
+        let name = match &claim.pick {
+            Pick::Job(job) => &job.flow,
+            Pick::Next { flow, .. } => flow,
         };
-        self.take(found, &claim.patch, Some(claim.token))
+        let Some(flow) = self.names.flow(self.db, name)? else { return Ok(Taken::default()) };
+        let (found, after) = match (&claim.pick, claim.limits.as_deref()) {
+            (Pick::Job(job), limits) => self.one(flow, job.id, limits)?,
+            (Pick::Next { versions, jobs, bytes, .. }, None) => (self.next(flow, versions, *jobs, *bytes)?, None),
+            (Pick::Next { versions, jobs, bytes, .. }, Some(limits)) => {
+                self.next_within(flow, versions, Room::new(*jobs, *bytes), limits)?
+            }
+        };
+        Ok(Taken { jobs: self.take(found, &claim.patch, Some(claim.token))?, after })
+    }
+
+    /// One job, if it is ready and may start.
+    fn one(&mut self, flow: i64, id: JobId, limits: Option<&Limits>) -> Result<(Vec<Found>, Held)> {
+        let found = self.ready(flow, id)?;
+        let (Some((record, _)), Some(limits)) = (found.first(), limits) else { return Ok((found, None)) };
+        let mut gate = self.gate(flow, limits)?;
+        match self.admit(&mut gate, record.limited_by())? {
+            Verdict::Starts => {
+                self.count(&mut gate, record.limited_by())?;
+                Ok((found, None))
+            }
+            Verdict::KeyWaits => Ok((Vec::new(), gate.wait())),
+            Verdict::FlowWaits(held) => Ok((Vec::new(), held)),
+        }
+    }
+
+    /// The first ready jobs of some versions of a flow that may start, by rank; and for how long others are held back.
+    fn next_within(
+        &mut self,
+        flow: i64,
+        versions: &[u16],
+        mut room: Room,
+        limits: &Limits,
+    ) -> Result<(Vec<Found>, Held)> {
+        let (mut gate, mut found) = (self.gate(flow, limits)?, Vec::new());
+        let mut lines: Vec<_> = versions.iter().map(|version| Line::new(flow, *version)).collect();
+        while room.jobs > 0 {
+            let mut first = None;
+            for line in &mut lines {
+                let next = line.first(self.db, &gate)?.map(|next| (next, line));
+                first = first.into_iter().chain(next).min_by_key(|(next, _)| next.place);
+            }
+            let Some((next, line)) = first else { return Ok((found, gate.wait())) };
+            match self.admit(&mut gate, next.key.as_ref())? {
+                Verdict::Starts => {}
+                Verdict::KeyWaits => continue,
+                Verdict::FlowWaits(held) => return Ok((found, held)),
+            }
+            line.pop(self.db, &next)?;
+            let Some(ready) = self.ready(flow, next.place.1)?.pop() else { continue };
+            if !room.takes(&ready.1) {
+                break;
+            }
+            self.count(&mut gate, next.key.as_ref())?;
+            found.push(ready);
+        }
+        Ok((found, None))
+    }
+
+    /// A job, if it is ready.
+    fn ready(&mut self, flow: i64, id: JobId) -> Result<Vec<Found>> {
+        self.find(include_str!("../../queries/ready_by_id.sql"), (flow, blob(id.as_u128())), 1, usize::MAX)
     }
 
     /// Jobs that are held under a token, by rank.
@@ -49,12 +105,15 @@ impl Work<'_> {
     /// Ready jobs of some versions of a flow, by rank.
     fn next(&mut self, flow: i64, versions: &[u16], jobs: usize, bytes: usize) -> Result<Vec<Found>> {
         let mut ready = Vec::new();
+        let keyed = self.counting.keyed(self.db, flow)? > 0;
         for version in versions {
-            let sql = include_str!("../../queries/next_ready.sql");
-            ready.extend(self.find(sql, (flow, version), jobs, bytes)?);
+            ready.extend(self.find(include_str!("../../queries/next_ready.sql"), (flow, version), jobs, bytes)?);
+            if keyed {
+                ready.extend(self.find(include_str!("../../queries/next_keyed.sql"), (flow, version), jobs, bytes)?);
+            }
         }
         ready.sort_by_key(by_rank);
-        let mut room = Room { jobs, bytes, empty: true };
+        let mut room = Room::new(jobs, bytes);
         let fit = ready.iter().take_while(|(_, request)| room.takes(request)).count();
         ready.truncate(fit);
         Ok(ready)
@@ -65,7 +124,7 @@ impl Work<'_> {
     fn find(&mut self, sql: &str, params: impl Params, jobs: usize, bytes: usize) -> Result<Vec<Found>> {
         let mut query = self.db.prepare_cached(sql)?;
         let (mut rows, mut found) = (query.query(params)?, Vec::new());
-        let mut room = Room { jobs, bytes, empty: true };
+        let mut room = Room::new(jobs, bytes);
         while room.jobs > 0 {
             let Some(row) = rows.next()? else { break };
             let both = row::record(row, self.db, self.names).and_then(|record| Ok((record, row::request(row)?)));
@@ -84,7 +143,7 @@ impl Work<'_> {
     }
 }
 
-fn by_rank((record, _): &Found) -> (i64, asyncflow_core::JobId) {
+fn by_rank((record, _): &Found) -> (i64, JobId) {
     (record.rank, record.job.id)
 }
 
@@ -96,6 +155,10 @@ struct Room {
 }
 
 impl Room {
+    fn new(jobs: usize, bytes: usize) -> Self {
+        Self { jobs, bytes, empty: true }
+    }
+
     fn takes(&mut self, request: &Part) -> bool {
         let size = request.bytes.len();
         let fits = self.jobs > 0 && (std::mem::take(&mut self.empty) || size <= self.bytes);

@@ -2,15 +2,15 @@
 
 use asyncflow_core::{
     JobId, Record, Stamp, State,
-    store::{Idempotency, Insert, Inserted, Part, PartName},
+    store::{Insert, Inserted, Part, PartName},
 };
-use rusqlite::{OptionalExtension, ToSql, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::Work;
 use crate::{
     failure::{Failure, Result},
     file::LARGEST_PART,
-    row::{FORMAT, bits, blob},
+    row::{self, FORMAT, bits, blob, or_nobody},
 };
 
 impl Work<'_> {
@@ -22,22 +22,27 @@ impl Work<'_> {
         if let Some(used) = self.used(flow, insert)? {
             return Ok(used);
         }
-        if let (Some(owner), Some(most)) = (&insert.owner, insert.room.waiting_per_owner)
-            && self.counting.owner_waiting(self.db, flow, owner)? >= most
-        {
-            return Ok(Inserted::OverQuota);
+        match self.live(flow, insert)? {
+            Some(other) => match insert.unique.as_ref().and_then(|unique| unique.replace.as_ref()) {
+                // It has that one's room.
+                Some(replace) if other.state.is_waiting() => drop(self.apply(other, replace, None)?),
+                _ => {
+                    let (id, created) = (other.job.id, other.created);
+                    self.put_key(flow, insert, id, created)?;
+                    return Ok(Inserted::Existing { id, created });
+                }
+            },
+            None => {
+                if let Some(refused) = self.no_room(flow, insert)? {
+                    return Ok(refused);
+                }
+            }
         }
-        let states = self.counting.states(self.db, flow)?;
-        if states[State::Scheduled as usize] + states[State::Enqueued as usize] >= insert.room.waiting {
-            return Ok(Inserted::Full);
-        }
-        let record = insert.record(self.now);
+        let mut record = insert.record(self.now);
+        self.counting.came(self.db, flow, &mut record, true)?;
         self.add(flow, &record)?;
         self.put_part(flow, record.job.id, PartName::Request, &insert.request)?;
-        if let Some(idempotency) = &insert.idempotency {
-            self.put_key(flow, insert, idempotency)?;
-        }
-        self.counting.moved(self.db, flow, record.owner.as_ref(), None, Some(record.state))?;
+        self.put_key(flow, insert, record.job.id, record.created)?;
         if record.state == State::Enqueued {
             self.news.ready(&record.job.flow);
         }
@@ -54,15 +59,36 @@ impl Work<'_> {
     fn used(&self, flow: i64, insert: &Insert) -> Result<Option<Inserted>> {
         let Some(idempotency) = &insert.idempotency else { return Ok(None) };
         let mut key = self.db.prepare_cached(include_str!("../../queries/key.sql"))?;
-        let used = key.query_row(params![flow, owner(insert), &*idempotency.key, self.now.as_micros()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        });
+        let used = key.query_row(
+            params![flow, or_nobody(insert.owner.as_ref()), &*idempotency.key, self.now.as_micros()],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        );
         Ok(used.optional()?.map(|(id, created, fingerprint)| {
             if bits(fingerprint) != idempotency.fingerprint {
                 return Inserted::OtherBody;
             }
             Inserted::Existing { id: JobId::from_u128(bits(id)), created: Stamp::from_micros(created) }
         }))
+    }
+
+    /// The job that lives under an insert's unique key.
+    fn live(&mut self, flow: i64, insert: &Insert) -> Result<Option<Record>> {
+        let Some(unique) = &insert.unique else { return Ok(None) };
+        let mut live = self.db.prepare_cached(include_str!("../../queries/live.sql"))?;
+        let mut rows = live.query(params![flow, or_nobody(insert.owner.as_ref()), &*unique.key])?;
+        rows.next()?.map(|row| row::record(row, self.db, self.names)).transpose()
+    }
+
+    /// How an insert is refused for which there is no room.
+    fn no_room(&mut self, flow: i64, insert: &Insert) -> Result<Option<Inserted>> {
+        if let (Some(owner), Some(most)) = (&insert.owner, insert.room.waiting_per_owner)
+            && self.counting.owner_waiting(self.db, flow, Some(owner))? >= most
+        {
+            return Ok(Some(Inserted::OverQuota));
+        }
+        let states = self.counting.states(self.db, flow)?;
+        let waiting = states[State::Scheduled as usize] + states[State::Enqueued as usize];
+        Ok((waiting >= insert.room.waiting).then_some(Inserted::Full))
     }
 
     fn add(&mut self, flow: i64, record: &Record) -> Result<()> {
@@ -81,6 +107,8 @@ impl Work<'_> {
             record.priority,
             record.owner.as_deref(),
             policy,
+            record.limit_key.as_deref(),
+            record.unique_key.as_deref(),
         ])?;
         Ok(())
     }
@@ -95,27 +123,21 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn put_key(&self, flow: i64, insert: &Insert, idempotency: &Idempotency) -> Result<()> {
+    /// An insert's key is used for this job.
+    fn put_key(&self, flow: i64, insert: &Insert, id: JobId, created: Stamp) -> Result<()> {
+        let Some(idempotency) = &insert.idempotency else { return Ok(()) };
         let now = self.now.as_micros();
         let mut put = self.db.prepare_cached(include_str!("../../queries/put_key.sql"))?;
         put.execute(params![
             flow,
-            owner(insert),
+            or_nobody(insert.owner.as_ref()),
             &*idempotency.key,
-            blob(insert.job.id.as_u128()),
-            now,
+            blob(id.as_u128()),
+            created.as_micros(),
             blob(idempotency.fingerprint),
             (self.now + idempotency.keep).as_micros(),
         ])?;
         self.db.prepare_cached(include_str!("../../queries/drop_ended_keys.sql"))?.execute([now])?;
         Ok(())
-    }
-}
-
-/// Whose a key is: nobody's are apart from those of any name.
-fn owner(insert: &Insert) -> &dyn ToSql {
-    match &insert.owner {
-        Some(owner) => owner,
-        None => &0,
     }
 }

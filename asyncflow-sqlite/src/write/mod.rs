@@ -3,9 +3,13 @@
 mod change;
 mod claim;
 mod counting;
+mod gate;
 mod insert;
 mod lapse;
+mod line;
 mod news;
+mod rates;
+mod settings;
 
 use std::{
     path::Path,
@@ -15,11 +19,15 @@ use std::{
 
 use asyncflow_core::{
     Stamp,
-    store::{Answers, Batch, Hints, StoreError, Taken},
+    store::{Answers, Batch, Hints, StoreError},
 };
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
-use self::{counting::Counting, news::News};
+use self::{
+    counting::Counting,
+    news::{HeldBack, News},
+    rates::Rates,
+};
 use crate::{
     clock::OneWay,
     failure::{Failure, Result},
@@ -40,6 +48,7 @@ pub(crate) struct Writer {
     seen: Option<i64>,
     /// Others have written what our subscribers have not been told of.
     untold: bool,
+    held: HeldBack,
 }
 
 /// One transaction.
@@ -48,6 +57,8 @@ struct Work<'a> {
     names: &'a mut Names,
     now: Stamp,
     counting: Counting,
+    rates: Rates,
+    held: &'a mut HeldBack,
     news: News,
 }
 
@@ -59,7 +70,17 @@ impl Writer {
         hints: Hints,
         patience: Duration,
     ) -> std::result::Result<Self, StoreError> {
-        let mut writer = Self { db, names: Names::default(), path, clock, hints, patience, seen: None, untold: false };
+        let mut writer = Self {
+            db,
+            names: Names::default(),
+            path,
+            clock,
+            hints,
+            patience,
+            seen: None,
+            untold: false,
+            held: HeldBack::default(),
+        };
         // It has a way of waiting of its own.
         writer.db.busy_timeout(Duration::ZERO).map_err(|error| Failure::Sql(error).of(&writer.path))?;
         writer.look_around().map_err(|failure| failure.of(&writer.path))?;
@@ -77,7 +98,7 @@ impl Writer {
                 answers.changes.push(work.change(change)?);
             }
             for claim in &batch.claims {
-                answers.claims.push(Taken { jobs: work.claim(claim)?, after: None });
+                answers.claims.push(work.claim(claim)?);
             }
             Ok(answers)
         })
@@ -123,11 +144,14 @@ impl Writer {
             names: &mut self.names,
             now,
             counting: Counting::default(),
+            rates: Rates::default(),
+            held: &mut self.held,
             news: News::default(),
         };
         let done = what(&mut work)?;
-        let Work { counting, news, .. } = work;
+        let Work { counting, rates, news, .. } = work;
         counting.write(&transaction, now)?;
+        rates.write(&transaction, now)?;
         transaction.commit()?;
         news.tell(&self.hints);
         Ok(done)

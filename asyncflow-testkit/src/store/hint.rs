@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use asyncflow_core::{
+    Limits, Settings,
     state::Event,
-    store::{Hint, HintStream, Pick},
+    store::{Hint, HintStream, Part, Pick},
 };
 
-use super::subject::{FLOW, Subject};
+use super::{
+    limits::keyed,
+    subject::{FLOW, Subject, next},
+};
 
 const TRIES: usize = 5;
 
@@ -91,4 +95,45 @@ pub async fn marked(subject: &Subject) {
         }
     }
     panic!("no news of marks came");
+}
+
+/// Who wants jobs is told when one ends for whose sake others were held back, of its flow or of its key.
+pub async fn freed(subject: &Subject) {
+    for limits in [Limits::new().running(1), Limits::new().running_per_key(1)] {
+        for named in [false, true] {
+            let running = subject.add(keyed(subject, "a")).await;
+            let mut running = subject.claim(Pick::Job(running.job), subject.token()).await.remove(0).record;
+            let mut waiting = subject.add(keyed(subject, "a")).await;
+            let mut told = false;
+            for _ in 0..TRIES {
+                let pick = if named { Pick::Job(waiting.job.clone()) } else { next(9) };
+                assert!(subject.take_within(&limits, pick.clone()).await.jobs.is_empty());
+                // From now on: what was ready before is no news.
+                let stream = subject.store.hints();
+                stream.want_jobs(true);
+                subject.event(&running, Event::Succeeded(Part::json("1"))).await;
+                told = heard(&stream, |news| news.ready.contains(FLOW)).await;
+                running = subject.take_within(&limits, pick).await.jobs.remove(0).record;
+                if told {
+                    break;
+                }
+                waiting = subject.add(keyed(subject, "a")).await;
+            }
+            assert!(told, "no news of a place that became free came: {limits:?}, by id: {named}");
+            subject.event(&running, Event::Succeeded(Part::json("1"))).await;
+        }
+    }
+}
+
+/// Everybody is told when settings change.
+pub async fn settings(subject: &Subject) {
+    let stream = subject.store.hints();
+    for version in 1..=TRIES as u64 {
+        let settings = Settings { version, ..Settings::default() };
+        assert!(subject.store.put_settings(&settings).await.expect("the store writes"));
+        if heard(&stream, |_| false).await {
+            return;
+        }
+    }
+    panic!("no news of settings came");
 }

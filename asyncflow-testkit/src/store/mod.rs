@@ -26,12 +26,17 @@ pub mod guard;
 pub mod hint;
 pub mod insert;
 pub mod key;
+pub mod limits;
 pub mod list;
 pub mod part;
 pub mod patch;
+pub mod rates;
 pub mod read;
 pub mod room;
+pub mod settings;
 mod subject;
+pub mod turns;
+pub mod unique;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -62,6 +67,16 @@ const BEHAVIOURS: &[(&str, Behaviour)] = behaviours! {
         exact_in_a_batch;
     claim: as_claimed by_rank first_in_first_out by_priority ready_anew just_ready_ones by_id just_known_versions
         at_most_jobs at_most_bytes just_its_flow one_of_a_thousand apart_at_once;
+    limits: of_a_flow of_a_key of_its_key_or_else_its_owner until_it_ends freed_by_every_end others_go_on
+        by_rank_among_keys by_id asked_again within_a_batch changed at_most_jobs_and_bytes never_exceeded_at_once
+        held_back_jobs_wait of_all_versions;
+    rates: at_once_and_then_evenly nothing_held_back per_key together by_id just_what_started just_where_there_is_one
+        apart_by_flow within_a_batch exact_at_once changed clock_set_back;
+    turns: anothers_first_is_next one_after_the_other while_others_come priority_on_top put_off handed_back scheduled
+        forgotten one_at_a_time held_back just_with_a_spacing apart_by_flow exact_at_once;
+    unique: found_while_it_lives free_after_its_end replaced_while_it_waits not_replaced_while_it_runs in_its_room
+        apart_by_owner_and_flow its_own_id_again beside_an_idempotency_key twice_in_a_batch one_of_many_at_once;
+    settings: none_at_first as_given after_the_ones_before one_of_many_at_once;
     again: the_same_jobs without_those_that_left nothing_left marks_are_seen by_id at_once;
     guard: version version_past_a_heartbeat holder holder_knows_marks still_due missing one_of_many_at_once;
     patch: every_field every_state extremes purge_not_too_young purge id_after_purge;
@@ -71,7 +86,7 @@ const BEHAVIOURS: &[(&str, Behaviour)] = behaviours! {
     list: page_by_page filtered without_forgotten;
     batch: empty inserts_then_changes_then_claims apart several_claims many;
     read: in_the_order_asked forgotten_too after_write check largest_part;
-    hint: ready ready_again changed claimed marked;
+    hint: ready ready_again changed claimed marked freed settings;
 };
 
 /// Checks every behaviour, each against a fresh store that `make` makes on the clock that it is given.

@@ -9,11 +9,11 @@ use std::{
 };
 
 use asyncflow_core::{
-    Clock, JobId, JobKey, ManualClock, Mark, Policy, Record, Stamp, State, Store, Token,
+    Clock, JobId, JobKey, Limits, ManualClock, Mark, Policy, Record, Stamp, State, Store, Token,
     state::{self, Event},
     store::{
         Answers, Batch, Change, Changed, Claim, Claimed, Due, Guard, Idempotency, Insert, Inserted, Part, PartName,
-        Patch, Pick, Room,
+        Patch, Pick, Room, Taken,
     },
 };
 
@@ -170,6 +170,12 @@ impl Subject {
         self.claim(next(jobs), self.token()).await.into_iter().map(|claimed| claimed.record).collect()
     }
 
+    /// Claims within limits under a new token, for [`LEASE`].
+    pub async fn take_within(&self, limits: &Limits, pick: Pick) -> Taken {
+        let claims = vec![limited(pick, limits, self.token())];
+        self.write(Batch { claims, ..Batch::default() }).await.claims.remove(0)
+    }
+
     /// A job of [`FLOW`] that is held.
     pub async fn running(&self) -> Record {
         let record = self.add(self.job()).await;
@@ -209,6 +215,10 @@ pub(super) fn next(jobs: usize) -> Pick {
 
 pub(super) fn claim(pick: Pick, token: Token) -> Claim {
     Claim { pick, limits: None, token, patch: state::claim(LEASE) }
+}
+
+pub(super) fn limited(pick: Pick, limits: &Limits, token: Token) -> Claim {
+    Claim { limits: Some(Arc::new(limits.clone())), ..claim(pick, token) }
 }
 
 pub(super) fn named(key: &str, fingerprint: u128) -> Option<Idempotency> {

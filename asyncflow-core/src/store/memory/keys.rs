@@ -2,13 +2,14 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 use super::lock;
 use crate::{
     job::{JobId, Stamp},
     store::{Idempotency, Inserted},
+    sync::Mutex,
 };
 
 /// A flow, an owner, and what that calls its request.
@@ -51,7 +52,13 @@ impl Keys {
             None => {}
         }
         let inserted = insert();
-        if let Inserted::Created { created } = inserted {
+        let found = match inserted {
+            Inserted::Created { created } => Some((id, created)),
+            // The job of its unique key: it is this request's from now on. Its own id was this request's before.
+            Inserted::Existing { id: other, created } if other != id => Some((other, created)),
+            _ => None,
+        };
+        if let Some((id, created)) = found {
             let until = now + keep;
             if let Some(expired) = known.uses.insert(name.clone(), Use { id, created, fingerprint, until }) {
                 known.ends.remove(&(expired.until, name.clone()));

@@ -9,7 +9,7 @@ mod wheel;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -27,6 +27,7 @@ use crate::{
     clock::{Clock, SystemClock},
     job::{JobId, JobKey, Record, Stamp, State, Token},
     policy::Settings,
+    sync::{Mutex, MutexGuard, RwLock},
 };
 
 /// A power of two. More than any machine has cores that would meet in one.

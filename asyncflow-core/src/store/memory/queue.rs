@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,6 +15,7 @@ use crate::{
     policy::{Limits, Rate},
     state,
     store::{Inserted, Room},
+    sync::{Mutex, MutexGuard},
 };
 
 pub(super) struct Queue {
@@ -64,15 +65,16 @@ struct Lines {
     states: [u64; 6],
     /// Those that have waiting jobs; nobody just where owners take turns.
     owners: HashMap<Option<Arc<str>>, Owner>,
-    /// Whose turn it is, where owners take turns.
+    /// The latest place of what was taken, where owners take turns.
     turn: i64,
     /// The one that lives of each unique key.
     unique: HashMap<(Option<Arc<str>>, Arc<str>), JobId>,
     /// Jobs of each key that run.
     running: HashMap<Arc<str>, u64>,
     started: Started,
-    /// By which limits keys were found to have to wait.
+    /// By which limits keys were found to have to wait, and when that was last looked at.
     limits: Option<Arc<Limits>>,
+    looked: Stamp,
     /// A claim found ready jobs, and as many running as may.
     full: bool,
 }
@@ -138,7 +140,8 @@ impl Queue {
             lines.take_turn(record);
         }
         if stood.state == State::Enqueued && record.state == State::Processing {
-            lines.turn = state::ready_at(record);
+            // Never backwards: one that was held back, or handed back, has an old place, and who comes new must not be put there.
+            lines.turn = lines.turn.max(state::ready_at(record));
         }
         lines.add(record);
         freed
@@ -157,7 +160,7 @@ impl Queue {
         now: Stamp,
     ) -> Result<Next, Option<Duration>> {
         let mut lines = self.lines();
-        lines.look_anew(versions, limits, now);
+        lines.look_anew(limits, now);
         loop {
             let first = |version: &u16| lines.ready.get(version)?.next().map(|(ready, key)| (ready, *version, key));
             let Some((ready, version, key)) = versions.iter().filter_map(first).min() else {
@@ -165,21 +168,22 @@ impl Queue {
                 return Err(times.min().map(|time| time.since(now)));
             };
             let key = key.cloned();
-            let until = match lines.admits(key.as_ref(), limits, now) {
+            match lines.admits(key.as_ref(), limits, now) {
                 Ok(()) => {
                     lines.unready(version, ready, key.as_ref());
                     return Ok(Next { ready, version, key });
                 }
                 Err(Held::Flow(wait)) => return Err(wait),
-                Err(Held::Key(wait)) => wait.map_or(UNTIL_FREED, |wait| now + wait),
-            };
-            if let (Some(key), Some(line)) = (key, lines.ready.get_mut(&version)) {
-                line.park(&key, until);
+                Err(Held::Key(wait)) => {
+                    if let Some(key) = key {
+                        lines.park(&key, wait, now);
+                    }
+                }
             }
         }
     }
 
-    /// Whether the limits allow one more job of this key to start; or else how long until they do, if that is known.
+    /// Whether the limits allow one more job of this key, which has a ready one, to start; or else how long until they do, if that is known.
     pub(super) fn admits(
         &self,
         key: Option<&Arc<str>>,
@@ -187,7 +191,17 @@ impl Queue {
         now: Stamp,
     ) -> Result<(), Option<Duration>> {
         let mut lines = self.lines();
-        lines.admits(key, limits, now).map_err(|(Held::Flow(wait) | Held::Key(wait))| wait)
+        lines.look_anew(limits, now);
+        match lines.admits(key, limits, now) {
+            Ok(()) => Ok(()),
+            Err(Held::Flow(wait)) => Err(wait),
+            Err(Held::Key(wait)) => {
+                if let Some(key) = key {
+                    lines.park(key, wait, now);
+                }
+                Err(wait)
+            }
+        }
     }
 
     /// A job of this key has started, as the limits [allowed](Self::admits) in the same [turn](Self::turn).
@@ -305,23 +319,22 @@ impl Lines {
         }
         let waiting = self.states[State::Enqueued as usize] > 0;
         let owner = self.owners.entry(record.owner.clone()).or_default();
-        state::turn(record, waiting.then_some(self.turn), owner.last);
-        let at = state::ready_at(record);
-        owner.last = Some(at);
-        if !waiting {
-            self.turn = at;
-        }
+        self.turn = state::turn(record, waiting.then_some(self.turn), owner.last);
+        owner.last = Some(state::ready_at(record));
     }
 
-    /// Keys whose time has come, or whose limits are others, are looked at anew.
-    fn look_anew(&mut self, versions: &[u16], limits: Option<&Arc<Limits>>, now: Stamp) {
+    /// A key has to wait for so long, or until one of its jobs ends.
+    fn park(&mut self, key: &Arc<str>, wait: Option<Duration>, now: Stamp) {
+        let until = wait.map_or(UNTIL_FREED, |wait| now + wait);
+        self.ready.values_mut().for_each(|line| line.park(key, until));
+    }
+
+    /// Keys whose time has come, or that waited by other limits or another clock, are looked at anew.
+    fn look_anew(&mut self, limits: Option<&Arc<Limits>>, now: Stamp) {
         let same = self.limits.as_ref().map(Arc::as_ptr) == limits.map(Arc::as_ptr) || self.limits.as_ref() == limits;
-        let until = if same { now } else { UNTIL_FREED };
-        for version in versions {
-            if let Some(line) = self.ready.get_mut(version) {
-                line.unpark_until(until);
-            }
-        }
+        let until = if same && self.looked <= now { now } else { UNTIL_FREED };
+        self.ready.values_mut().for_each(|line| line.unpark_until(until));
+        self.looked = now;
         if !same {
             self.limits = limits.cloned();
         }
@@ -333,17 +346,20 @@ impl Lines {
             self.full = true;
             return Err(Held::Flow(None));
         }
-        let may_start = |rate: Option<Rate>, last| match rate {
-            Some(rate) => rate.start(last, now).map(drop),
-            None => Ok(()),
-        };
-        may_start(limits.rate, self.started.flow).map_err(|wait| Held::Flow(Some(wait)))?;
+        may_start(limits.rate, self.started.flow.as_mut(), now).map_err(|wait| Held::Flow(Some(wait)))?;
         let Some(key) = key else { return Ok(()) };
         if limits.running_per_key.is_some_and(|most| self.running.get(key).is_some_and(|running| *running >= most)) {
             return Err(Held::Key(None));
         }
-        may_start(limits.rate_per_key, self.started.keys.get(key).copied()).map_err(|wait| Held::Key(Some(wait)))
+        may_start(limits.rate_per_key, self.started.keys.get_mut(key), now).map_err(|wait| Held::Key(Some(wait)))
     }
+}
+
+/// Whether a rate allows one more to start, after what is remembered: which is then what of it counts.
+fn may_start(rate: Option<Rate>, last: Option<&mut Stamp>, now: Stamp) -> Result<(), Duration> {
+    let (Some(rate), Some(last)) = (rate, last) else { return Ok(()) };
+    *last = rate.owed(*last, now);
+    rate.start(Some(*last), now).map(drop)
 }
 
 impl Started {

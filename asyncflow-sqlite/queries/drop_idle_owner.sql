@@ -1,1 +1,0 @@
-DELETE FROM owners WHERE flow = ?1 AND owner = ?2 AND waiting = 0

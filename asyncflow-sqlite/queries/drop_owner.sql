@@ -1,0 +1,1 @@
+DELETE FROM owners WHERE flow = ?1 AND owner = ?2

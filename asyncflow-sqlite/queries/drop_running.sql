@@ -1,0 +1,1 @@
+DELETE FROM running WHERE flow = ?1 AND key = ?2

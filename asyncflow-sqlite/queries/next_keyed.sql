@@ -1,0 +1,5 @@
+SELECT jobs.*, parts.content_type, parts.bytes
+FROM jobs INDEXED BY ready_keyed
+LEFT JOIN parts ON parts.flow = jobs.flow AND parts.id = jobs.id AND parts.name = 0
+WHERE jobs.flow = ?1 AND jobs.flow_version = ?2 AND jobs.state = 1 AND coalesce(jobs.limit_key, jobs.owner) IS NOT NULL
+ORDER BY jobs.rank, jobs.id

@@ -1,1 +1,0 @@
-SELECT waiting FROM owners WHERE flow = ?1 AND owner = ?2

@@ -1,0 +1,1 @@
+SELECT jobs FROM running WHERE flow = ?1 AND key = ?2

@@ -1,0 +1,1 @@
+SELECT version, settings FROM settings

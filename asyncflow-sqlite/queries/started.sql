@@ -1,0 +1,1 @@
+SELECT paid FROM started WHERE flow = ?1 AND key = ?2

@@ -1,0 +1,169 @@
+//! The ready jobs of one version of a flow, in order, so that those of keys that have to wait are passed over.
+//!
+//! They are looked through one by one while few are passed over; then the first job of each key is found by leaps through an index, so that
+//! it costs nothing how many jobs of a key wait.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use asyncflow_core::JobId;
+use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql};
+
+use super::gate::Gate;
+use crate::{
+    failure::Result,
+    row::{bits, blob},
+};
+
+/// Jobs that are passed over one by one before keys are.
+const MOST_PASSED: usize = 64;
+/// Jobs that are looked at in one go, at most.
+const MOST_READ: usize = 64;
+
+/// A place in line: a rank, and which job.
+type Place = (i64, JobId);
+
+/// A ready job that is next, and its key.
+#[derive(Clone)]
+pub(super) struct Next {
+    pub(super) place: Place,
+    pub(super) key: Option<Arc<str>>,
+}
+
+pub(super) struct Line {
+    flow: i64,
+    version: u16,
+    keyless: Stream,
+    keyed: Stream,
+    passed: usize,
+    /// The first job of each key that need not wait, once too many were passed over.
+    heads: Option<BTreeMap<Place, Arc<str>>>,
+}
+
+impl Line {
+    pub(super) fn new(flow: i64, version: u16) -> Self {
+        Self {
+            flow,
+            version,
+            keyless: Stream::new(include_str!("../../queries/line.sql")),
+            keyed: Stream::new(include_str!("../../queries/line_keyed.sql")),
+            passed: 0,
+            heads: None,
+        }
+    }
+
+    /// The first job that none of the keys that have to wait holds back.
+    pub(super) fn first(&mut self, db: &Connection, gate: &Gate<'_>) -> Result<Option<Next>> {
+        let keyless = self.keyless.first(db, self.flow, self.version)?.cloned();
+        let keyed = self.first_keyed(db, gate)?;
+        Ok(keyless.into_iter().chain(keyed).min_by_key(|next| next.place))
+    }
+
+    fn first_keyed(&mut self, db: &Connection, gate: &Gate<'_>) -> Result<Option<Next>> {
+        loop {
+            if let Some(heads) = &mut self.heads {
+                while let Some(head) = heads.first_entry()
+                    && gate.holds(head.get())
+                {
+                    head.remove();
+                }
+                return Ok(heads.first_key_value().map(|(place, key)| Next { place: *place, key: Some(key.clone()) }));
+            }
+            match self.keyed.first(db, self.flow, self.version)? {
+                Some(Next { key: Some(key), .. }) if gate.holds(key) => self.pass_over(db, gate)?,
+                next => return Ok(next.cloned()),
+            }
+        }
+    }
+
+    fn pass_over(&mut self, db: &Connection, gate: &Gate<'_>) -> Result<()> {
+        self.keyed.pop();
+        self.passed += 1;
+        if self.passed > MOST_PASSED {
+            self.heads = Some(self.leap(db, gate)?);
+        }
+        Ok(())
+    }
+
+    /// Takes out the job that was [first](Self::first).
+    pub(super) fn pop(&mut self, db: &Connection, next: &Next) -> Result<()> {
+        match (&next.key, &mut self.heads) {
+            (None, _) => self.keyless.pop(),
+            (Some(_), None) => self.keyed.pop(),
+            (Some(key), Some(heads)) => {
+                heads.remove(&next.place);
+                let then = next_of_key(db, self.flow, self.version, key, next.place)?;
+                heads.extend(then.map(|then| (then.place, key.clone())));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first job of each key that need not wait, among those that have not been looked at.
+    fn leap(&self, db: &Connection, gate: &Gate<'_>) -> Result<BTreeMap<Place, Arc<str>>> {
+        let (mut heads, mut key) = (BTreeMap::new(), None::<Arc<str>>);
+        loop {
+            // Any text comes after a number.
+            let after: &dyn ToSql = key.as_ref().map_or(&0, |key| key);
+            let next = one(db, include_str!("../../queries/next_key.sql"), (self.flow, self.version, after))?;
+            let Some(Next { place, key: Some(found) }) = next else { return Ok(heads) };
+            if !gate.holds(&found) {
+                let head = match place > self.keyed.after {
+                    true => Some(place),
+                    false => next_of_key(db, self.flow, self.version, &found, self.keyed.after)?.map(|next| next.place),
+                };
+                heads.extend(head.map(|place| (place, found.clone())));
+            }
+            key = Some(found);
+        }
+    }
+}
+
+/// Jobs as an index has them, read some at a time: a query that stays open while what it reads is changed might not see what it should.
+struct Stream {
+    sql: &'static str,
+    read: VecDeque<Next>,
+    /// The last one that was taken out, or what is before all.
+    after: Place,
+    /// How many are read next; none once there are no more.
+    most: usize,
+}
+
+impl Stream {
+    fn new(sql: &'static str) -> Self {
+        Self { sql, read: VecDeque::new(), after: (i64::MIN, JobId::from_u128(0)), most: 2 }
+    }
+
+    fn first(&mut self, db: &Connection, flow: i64, version: u16) -> Result<Option<&Next>> {
+        if self.read.is_empty() && self.most > 0 {
+            let mut query = db.prepare_cached(self.sql)?;
+            let mut rows = query.query((flow, version, self.after.0, blob(self.after.1.as_u128())))?;
+            while self.read.len() < self.most
+                && let Some(row) = rows.next()?
+            {
+                self.read.push_back(next(row)?);
+            }
+            self.most = if self.read.len() < self.most { 0 } else { MOST_READ.min(self.most * 2) };
+        }
+        Ok(self.read.front())
+    }
+
+    fn pop(&mut self) {
+        self.after = self.read.pop_front().map_or(self.after, |next| next.place);
+    }
+}
+
+fn next_of_key(db: &Connection, flow: i64, version: u16, key: &Arc<str>, after: Place) -> Result<Option<Next>> {
+    let params = (flow, version, &**key, after.0, blob(after.1.as_u128()));
+    one(db, include_str!("../../queries/next_of_key.sql"), params)
+}
+
+fn one(db: &Connection, sql: &str, params: impl Params) -> Result<Option<Next>> {
+    Ok(db.prepare_cached(sql)?.query_row(params, next).optional()?)
+}
+
+fn next(row: &Row<'_>) -> rusqlite::Result<Next> {
+    Ok(Next { place: (row.get(0)?, JobId::from_u128(bits(row.get(1)?))), key: row.get(2)? })
+}
