@@ -15,7 +15,7 @@ use asyncflow_core::{
     state::{self, Event},
     store::{
         Answers, Attention, Batch, Change, Claim, Counts, Due, Guard, HintStream, Hints, Page, Part, PartName, Parts,
-        Pick, Query, StoreError, Taken,
+        Pick, Query, StoreError,
     },
 };
 
