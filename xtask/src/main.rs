@@ -6,6 +6,7 @@ mod deny;
 mod group;
 mod prove;
 mod schedules;
+mod simulate;
 mod steps;
 mod test;
 
@@ -32,6 +33,11 @@ const COMMANDS: &[Subcommand] = &[
         run: |rest| none(rest).and_then(|()| prove::run()),
     },
     Subcommand {
+        name: "simulate",
+        about: "fleets in simulated time, until one breaks a rule; [--seeds N] [--seed S] [--story]",
+        run: simulate::run,
+    },
+    Subcommand {
         name: "bench",
         about: "what a job costs, against code written by hand; [--quick] [ROW]...",
         run: bench::run,
@@ -44,7 +50,7 @@ fn main() -> ExitCode {
     let Some(command) = COMMANDS.iter().find(named) else {
         eprintln!("usage: cargo xtask <command>\n\ncommands:");
         for Subcommand { name, about, .. } in COMMANDS {
-            eprintln!("  {name:<8}{about}");
+            eprintln!("  {name:<10}{about}");
         }
         return ExitCode::from(2);
     };
