@@ -3,6 +3,7 @@
 mod bench;
 mod cargo;
 mod deny;
+mod fuzz;
 mod group;
 mod prove;
 mod schedules;
@@ -41,6 +42,11 @@ const COMMANDS: &[Subcommand] = &[
         name: "bench",
         about: "what a job costs, against code written by hand; [--quick] [ROW]...",
         run: bench::run,
+    },
+    Subcommand {
+        name: "fuzz",
+        about: "the fuzz targets, guided by coverage; [TARGET]... [--minutes M], 10 each unless said",
+        run: fuzz::run,
     },
 ];
 
