@@ -4,6 +4,7 @@
 pub mod engine;
 pub mod faults;
 pub mod http;
+pub mod model;
 pub mod simulation;
 pub mod store;
 

@@ -2,14 +2,23 @@
 
 use std::{
     env,
+    path::PathBuf,
     process::{Command, Stdio},
 };
+
+use crate::steps::Failed;
 
 /// The cargo that runs us, with these arguments, separated by spaces.
 pub(crate) fn cargo(args: &str) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args.split_whitespace());
     command
+}
+
+/// Cargo's target folder, two levels above this program.
+pub(crate) fn target() -> Result<PathBuf, Failed> {
+    let program = env::current_exe().map_err(|e| Failed::new(format!("cannot tell the target folder: {e}")))?;
+    Ok(program.ancestors().nth(2).unwrap_or(&program).to_owned())
 }
 
 /// All tests but the doc tests, built by this profile, by nextest where it is installed.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    cargo::cargo,
+    cargo::{cargo, target},
     steps::{Failed, Steps},
 };
 
@@ -66,12 +66,6 @@ fn provide(steps: &mut Steps) -> Result<PathBuf, Failed> {
 fn is_right(program: &PathBuf) -> bool {
     let version = Command::new(program).arg("--version").stderr(Stdio::null()).output();
     version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() == format!("cargo-deny {VERSION}"))
-}
-
-/// Cargo's target folder, two levels above this program.
-fn target() -> Result<PathBuf, Failed> {
-    let program = env::current_exe().map_err(|e| Failed::new(format!("cannot tell the target folder: {e}")))?;
-    Ok(program.ancestors().nth(2).unwrap_or(&program).to_owned())
 }
 
 fn database_exists() -> bool {

@@ -16,24 +16,77 @@ pub(crate) enum End {
 }
 
 /// Runs the command to its end, without input, but no longer than until `deadline`.
-#[cfg(unix)]
 pub(crate) fn run(command: &mut Command, deadline: Instant) -> io::Result<End> {
-    use std::{io::Write, os::unix::process::CommandExt};
+    Group::spawn(command.stdin(Stdio::null()))?.wait(deadline)
+}
 
-    // The watcher has a group of its own too: ctrl-c must not reach it.
-    let mut watcher = Command::new("sh");
-    watcher.args(["-c", WATCHER]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    let mut watcher = watcher.spawn()?;
-    let mut input = watcher.stdin.take();
-    let mut child = command.stdin(Stdio::null()).process_group(0).spawn()?;
-    if let Some(input) = &mut input {
-        writeln!(input, "{}", child.id()).inspect_err(|_| drop(child.kill()))?;
+/// A command that runs. Dropped, it is ended with all that it started.
+#[derive(Debug)]
+pub(crate) struct Group {
+    child: Child,
+    #[cfg(unix)]
+    watcher: Child,
+}
+
+impl Group {
+    #[cfg(unix)]
+    pub(crate) fn spawn(command: &mut Command) -> io::Result<Self> {
+        use std::{io::Write, os::unix::process::CommandExt};
+
+        // The watcher has a group of its own too: ctrl-c must not reach it.
+        let mut watcher = Command::new("sh");
+        watcher.args(["-c", WATCHER]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut group = match (watcher.process_group(0).spawn()?, command.process_group(0).spawn()) {
+            (watcher, Ok(child)) => Self { child, watcher },
+            (mut watcher, Err(error)) => {
+                drop(watcher.stdin.take());
+                return watcher.wait().and(Err(error));
+            }
+        };
+        if let Some(input) = &mut group.watcher.stdin {
+            let id = group.child.id();
+            writeln!(input, "{id}").inspect_err(|_| drop(group.child.kill()))?;
+        }
+        Ok(group)
     }
-    let end = wait(&mut child, deadline);
-    drop(input);
-    child.wait()?;
-    watcher.wait()?;
-    end
+
+    /// Without process groups: ends the command itself, not what it started.
+    #[cfg(not(unix))]
+    pub(crate) fn spawn(command: &mut Command) -> io::Result<Self> {
+        Ok(Self { child: command.spawn()? })
+    }
+
+    /// The command's process.
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Waits until the command ends by itself, but no longer than until `deadline`.
+    pub(crate) fn wait(&mut self, deadline: Instant) -> io::Result<End> {
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(End::Exited(status));
+            }
+            if Instant::now() >= deadline {
+                return Ok(End::OutOfTime);
+            }
+            // The standard library has no wait for a child with an end to it.
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        drop(self.watcher.stdin.take());
+        #[cfg(not(unix))]
+        let _ = self.child.kill();
+        // Nothing is left to do for what cannot be waited for.
+        let _ = self.child.wait();
+        #[cfg(unix)]
+        let _ = self.watcher.wait();
+    }
 }
 
 /// Asks first, since a test runner then ends its tests, which lead groups of their own; kills after 15 s.
@@ -48,29 +101,6 @@ const WATCHER: &str = r#"
     done
     kill -s KILL -- "-$group"
 "#;
-
-/// Without process groups: ends the command itself, not what it started.
-#[cfg(not(unix))]
-pub(crate) fn run(command: &mut Command, deadline: Instant) -> io::Result<End> {
-    let mut child = command.stdin(Stdio::null()).spawn()?;
-    let end = wait(&mut child, deadline);
-    child.kill()?;
-    child.wait()?;
-    end
-}
-
-fn wait(child: &mut Child, deadline: Instant) -> io::Result<End> {
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(End::Exited(status));
-        }
-        if Instant::now() >= deadline {
-            return Ok(End::OutOfTime);
-        }
-        // The standard library has no wait for a child with an end to it.
-        thread::sleep(Duration::from_millis(20));
-    }
-}
 
 #[cfg(all(test, unix))]
 mod tests {

@@ -84,7 +84,7 @@ impl fmt::Display for Failed {
 }
 
 /// The command as one would type it.
-fn shown(command: &Command) -> String {
+pub(crate) fn shown(command: &Command) -> String {
     let quoted = |word: &str| if word.contains(' ') { format!("'{word}'") } else { word.to_owned() };
     let set = command
         .get_envs()

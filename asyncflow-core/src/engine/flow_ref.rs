@@ -152,11 +152,8 @@ impl FlowRef {
     ///
     /// # Errors
     /// The store could not be asked.
-    pub async fn get(&self, id: JobId) -> Result<Option<Record>, EngineError> {
-        match self.node().read(&self.key(id)).await? {
-            Some(record) if self.sees(&record) => Ok(Some(record)),
-            _ => Ok(None),
-        }
+    pub fn get(&self, id: JobId) -> impl Future<Output = Result<Option<Record>, EngineError>> + Send {
+        self.node().read(self.key(id), |record| self.sees(record))
     }
 
     /// What the job gave: its result, or its error (see [`JobError::from_part`](crate::JobError::from_part)). `None` where it has given nothing (yet).

@@ -111,13 +111,17 @@ impl Drop for Place<'_> {
 }
 
 impl Node {
-    /// The record as the store has it.
-    pub(crate) async fn read(&self, job: &JobKey) -> Result<Option<Record>, StoreError> {
-        // Looked at where it is: a record is large enough that moves count.
-        match self.call(self.store.get(std::slice::from_ref(job))).await?.pop() {
-            Some(Some(record)) if record.mark != Mark::Forget => Ok(Some(record)),
-            _ => Ok(None),
-        }
+    /// The record as the store has it, for whoever `sees` it.
+    pub(super) async fn read<E: From<StoreError>>(
+        &self,
+        job: JobKey,
+        sees: impl Fn(&Record) -> bool,
+    ) -> Result<Option<Record>, E> {
+        let mut records = self.call(self.store.get(std::slice::from_ref(&job))).await?;
+        // Looked at where it is: a record is so large that its moves count.
+        let visible = |record: &Record| record.mark != Mark::Forget && sees(record);
+        records.retain(|record| record.as_ref().is_some_and(visible));
+        Ok(records.pop().flatten())
     }
 
     /// Waits until a record is as it should be, it is gone, patience ends, or there are too many readers: then the record as it is.
@@ -127,7 +131,7 @@ impl Node {
         until: Until,
         patience: Duration,
     ) -> Result<Option<Record>, StoreError> {
-        let mut record = self.read(job).await?;
+        let mut record = self.read(job.clone(), |_| true).await?;
         if patience.is_zero() || record.as_ref().is_none_or(|record| until.holds(record)) {
             return Ok(record);
         }
@@ -135,7 +139,7 @@ impl Node {
         let mut patience = pin!(self.on_runtime(|| tokio::time::sleep(patience)));
         loop {
             // Read anew after entering, or a change in between would be missed.
-            record = self.read(job).await?;
+            record = self.read(job.clone(), |_| true).await?;
             if self.phase() > Phase::Open || record.as_ref().is_none_or(|record| until.holds(record)) {
                 return Ok(record);
             }

@@ -119,3 +119,31 @@ impl fmt::Display for DecodeError {
 }
 
 impl std::error::Error for DecodeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_cannot_be_read_says_where_and_why() {
+        let mismatch = DecodeError::Mismatch { place: "items[3]".into(), message: "no number".into() };
+        let texts = [
+            (DecodeError::Malformed("broken".into()), "broken"),
+            (DecodeError::mismatch("no number"), "no number"),
+            (mismatch, "items[3]: no number"),
+            (DecodeError::UnsupportedType(ContentType::Text), "the media type text/plain; charset=utf-8 is not taken"),
+            (DecodeError::TooLarge { limit: 5 }, "the request has more than the 5 bytes that its type takes"),
+        ];
+        for (error, text) in texts {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn raw_bytes_are_taken_and_given_as_they_are() {
+        let part = Part { content_type: ContentType::Bytes, bytes: "{".into() };
+        assert_eq!((Raw::accepts(), <u8 as FromPayload>::accepts()), (&["*/*"][..], &["application/json"][..]));
+        assert_eq!(Raw::from_payload(&part).unwrap().into_payload().unwrap(), part);
+        Raw::from_payload(&Part::json("{")).unwrap_err();
+    }
+}

@@ -279,9 +279,13 @@ mod tests {
         assert_eq!(read(r#"{"timeout":"1m 30s"}"#).unwrap(), FlowOptions::new().timeout(Duration::from_secs(90)));
         assert_eq!(read(r#"{"timeout":1.5}"#).unwrap(), FlowOptions::new().timeout(Duration::from_millis(1500)));
         assert_eq!(read(r#"{"timeout":null}"#).unwrap(), FlowOptions::new());
+        assert_eq!(read(r#"{"expiry":7}"#).unwrap(), FlowOptions::new().expiry(Duration::from_secs(7)));
         for (wrong, says) in [
             (r#"{"tiemout":"1s"}"#, "unknown field `tiemout`"),
             (r#"{"timeout":"soon"}"#, "`soon` is no duration"),
+            (r#"{"timeout":[]}"#, "or a number of seconds"),
+            (r#"{"timeout":-1.5}"#, "`-1.5` is no duration"),
+            (r#"{"expiry":null}"#, "or a number of seconds"),
             (r#"{"timeout":-1}"#, "negative"),
             (r#"{"concurrency":0}"#, "nonzero"),
         ] {

@@ -63,3 +63,17 @@ impl Default for Retention {
         Self { succeeded: day, failed: 7 * day, cancelled: day }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_is_kept_for_a_time_of_its_own() {
+        let [succeeded, failed, cancelled] = [1, 2, 3].map(Duration::from_secs);
+        let retention = Retention::default().succeeded(succeeded).failed(failed).cancelled(cancelled);
+        let kept = [State::Succeeded, State::Failed, State::Cancelled].map(|end| retention.after(end));
+        assert_eq!(kept, [succeeded, failed, cancelled]);
+        assert_eq!(Retention::of(failed).cancelled, failed);
+    }
+}

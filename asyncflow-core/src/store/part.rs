@@ -105,3 +105,25 @@ impl fmt::Debug for ContentType {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_shows_what_it_is_and_not_what_it_says() {
+        let shown = format!("{:?}", Part { content_type: "text/csv;header=absent".into(), bytes: "secret".into() });
+        assert_eq!(shown, "6 bytes of text/csv;header=absent");
+        assert_eq!(
+            format!("{:?} {}", ContentType::Bytes, ContentType::Text),
+            "application/octet-stream text/plain; charset=utf-8"
+        );
+    }
+
+    #[test]
+    fn json_is_known_by_its_type_alone() {
+        let json = |text: &str| ContentType::from(text).is_json();
+        assert!(["application/json", "Application/JSON;a=b", "application/x+json"].into_iter().all(json));
+        assert!(!["text/plain; charset=utf-8", "application/octet-stream", "a/json"].into_iter().any(json));
+    }
+}

@@ -73,6 +73,8 @@ fn main() {
     );
     println!("64 submitters against one: {:.1}", ratio(6, 1));
     println!("64 whole lives against by hand: {:.2}", ratio(8, 7));
+    let cpu = |which: usize| median(rates[which].iter().map(|rate| rate.cpu));
+    println!("64 whole lives, µs CPU a job: {:.1}, by hand {:.1}", cpu(8), cpu(7));
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

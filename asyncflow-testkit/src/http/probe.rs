@@ -114,17 +114,35 @@ impl Probe {
 
     /// As [`cut_off`](Self::cut_off), with any bytes.
     pub(super) async fn raw(&self, bytes: &[u8]) {
+        let rest = self.half_closed(bytes).await;
+        if !(rest.is_empty() || rest.starts_with(b"HTTP/1.1 4") || rest.starts_with(b"HTTP/1.1 505")) {
+            fail(&format!("expected: a refusal\ngot:      {}", rest.escape_ascii()));
+        }
+    }
+
+    /// Sends any bytes, ends the sending, and waits for the server to be done: what it answers until then.
+    pub(super) async fn half_closed(&self, bytes: &[u8]) -> Bytes {
         let mut connection = self.connect().await;
         // A server may close before it has read all.
         let _ = connection.send(bytes).await;
         let _ = connection.finish_sending().await;
-        let rest = match connection.rest().await {
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => fail("the server keeps a broken request open"),
-            rest => rest.unwrap_or_default(),
-        };
-        if !(rest.is_empty() || rest.starts_with(b"HTTP/1.1 4") || rest.starts_with(b"HTTP/1.1 505")) {
-            fail(&format!("expected: a refusal\ngot:      {}", rest.escape_ascii()));
+        closed(connection).await
+    }
+
+    /// Sends any bytes, piece by piece, and waits for the server to close, which they must ask for: what it answers until then.
+    pub(super) async fn talk<'a>(&self, pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
+        let mut connection = self.connect().await;
+        for piece in pieces {
+            if connection.send(piece).await.is_err() {
+                break;
+            }
         }
+        String::from_utf8_lossy(&closed(connection).await).into_owned()
+    }
+
+    /// The path of the mount.
+    pub(super) fn prefix(&self) -> &str {
+        &self.server.prefix
     }
 
     /// The statuses of requests that are sent on one connection, each when the one before is answered.
@@ -224,6 +242,13 @@ impl Pending {
             rules::check(&exchange);
         }
         exchange
+    }
+}
+
+async fn closed(connection: Connection) -> Bytes {
+    match connection.rest().await {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => fail("the server keeps a broken request open"),
+        rest => rest.unwrap_or_default(),
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::{
     dice::Dice,
+    judge::Called,
     stage::{Seat, Stage},
     work::Work,
 };
@@ -94,6 +95,17 @@ impl Order {
         options
     }
 
+    /// What it is called by whoever sends it, and for how long.
+    fn name(&self) -> Option<Called> {
+        let (key, keep) = self.key.as_ref()?;
+        Some(Called {
+            flow: self.flow.clone(),
+            owner: self.owner.map(Arc::from),
+            key: key.as_str().into(),
+            keep: *keep,
+        })
+    }
+
     async fn send(&self, seat: &Seat, patience: Duration) -> Option<Result<Submitted, SubmitError>> {
         let (flow, owner) = (self.flow.clone(), self.owner.map(Arc::from));
         let (request, options) = (self.request.clone(), self.options());
@@ -126,8 +138,14 @@ async fn client(stage: Arc<Stage>, mut dice: Dice) {
             _ => return,
         }
     };
-    stage.judge().accepted(submitted.id);
+    stage.judge().accepted(submitted.id, order.name().map(|name| (name, submitted.created)));
     follow(&stage, &mut dice, &order, submitted.id).await;
+    if order.key.is_some() && dice.chance(300) {
+        let Some(seat) = stage.any_seat(&mut dice) else { return };
+        if let Some(Ok(again)) = order.send(&seat, Duration::from_secs(20)).await {
+            stage.judge().accepted(again.id, order.name().map(|name| (name, again.created)));
+        }
+    }
 }
 
 /// What a client does about a job that it has submitted.
@@ -198,7 +216,7 @@ async fn operator(stage: Arc<Stage>, mut dice: Dice) {
                 |engine| async move { engine.flow::<Work, usize>(&flow).ok()?.submit_many(many).await.ok() },
             );
         for job in submitted.await.into_iter().flatten().flatten().flatten() {
-            stage.judge().accepted(job.id());
+            stage.judge().accepted(job.id(), None);
         }
         return;
     }

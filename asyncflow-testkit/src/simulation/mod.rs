@@ -203,8 +203,8 @@ impl Simulation {
     /// As [`run`](Self::run).
     pub fn story(&self) -> String {
         let (.., world) = self.play(true);
-        let story = world.stage.judge().story.about(None);
-        story
+        let judge = world.stage.judge();
+        judge.story.about(None)
     }
 
     fn play(&self, written: bool) -> (Counts, Option<Broken>, World) {

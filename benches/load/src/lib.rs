@@ -31,3 +31,11 @@ pub fn activity(pid: u32) -> Result<(Duration, u64), Failed> {
     }
     Ok((Duration::from_nanos(ran), slept))
 }
+
+/// How long this process has run so far.
+pub fn ran() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes to a time that outlives the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}

@@ -2,9 +2,9 @@
 //! `name value`, which `cargo xtask bench` reads.
 //!
 //! ```text
-//! bench-load enqueue --addr IP:PORT [--conns 32] [--secs 5 | --count N] [--body 100]
-//! bench-load get     --addr IP:PORT --path /echo/ID/status [--expect 200] [--secs 5 | --count N]
-//! bench-load life    --addr IP:PORT [--conns 32] [--secs 5 | --count N] [--body 100]
+//! bench-load enqueue --addr IP:PORT [--pid SERVER] [--conns 32] [--secs 5 | --count N] [--body 100]
+//! bench-load get     --addr IP:PORT --path /echo/ID/status … [--secs 5 | --count N]
+//! bench-load life    --addr IP:PORT …
 //! bench-load readers --addr IP:PORT --pid SERVER [--conns 10000] [--secs 5]
 //! ```
 #![allow(clippy::unwrap_used, reason = "a measurement may fail")]
@@ -41,7 +41,6 @@ struct Args {
     count: u64,
     body: usize,
     path: String,
-    expect: u16,
     pid: u32,
 }
 
@@ -56,7 +55,7 @@ impl Args {
             _ => return Err("the first argument is enqueue, get, life or readers".into()),
         };
         let (addr, path) = Default::default();
-        let mut args = Self { mode, addr, conns: 32, secs: 5.0, count: 0, body: 100, path, expect: 200, pid: 0 };
+        let mut args = Self { mode, addr, conns: 32, secs: 5.0, count: 0, body: 100, path, pid: 0 };
         while let Some(name) = words.next() {
             let value = words.next().ok_or_else(|| format!("{name} has no value"))?;
             match name.as_str() {
@@ -66,7 +65,6 @@ impl Args {
                 "--count" => args.count = value.parse()?,
                 "--body" => args.body = value.parse()?,
                 "--path" => args.path = value,
-                "--expect" => args.expect = value.parse()?,
                 "--pid" => args.pid = value.parse()?,
                 _ => return Err(format!("there is no {name}").into()),
             }

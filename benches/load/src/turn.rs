@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bench_load::Failed;
+use bench_load::{Failed, activity};
 
 use crate::{
     Args, Mode,
@@ -66,8 +66,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failed> {
         Ok(Caller { conn, step: Step::Rest, number: 0, id: [0; 36], began: now, pause: Duration::ZERO })
     };
     let mut callers: Vec<Caller> = (0..args.conns).map(open).collect::<std::io::Result<_>>()?;
-    let began = Instant::now();
-    let (mut made, mut done, mut active) = (0, 0, 0);
+    let ran = || if args.pid > 0 { activity(args.pid).map(|(ran, _)| ran) } else { Ok(Duration::ZERO) };
+    let (began, ran_before) = (Instant::now(), ran()?);
+    let (mut made, mut done, mut active) = (0, 0_u32, 0);
     for caller in &mut callers {
         if args.goes_on(made, began) {
             caller.begin(args, made)?;
@@ -96,7 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failed> {
             let (code, step) = (answer.code, caller.step);
             let wrong = || format!("{code} at {step:?}: {}", String::from_utf8_lossy(answer.body));
             match (args.mode, step) {
-                (Mode::Get, _) if code == args.expect => {}
+                (Mode::Get, _) if code == 200 => {}
                 (Mode::Enqueue | Mode::Life, Step::Post) if code == 202 => {
                     caller.id = answer.id().ok_or_else(wrong)?;
                     if args.mode == Mode::Life {
@@ -132,7 +133,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failed> {
     let share =
         |share: f64| took.get((took.len().saturating_sub(1) as f64 * share) as usize).copied().unwrap_or_default();
     println!("done {done}");
-    println!("per_second {:.1}", done as f64 / began.elapsed().as_secs_f64());
+    println!("cpu_us {:.2}", (ran()? - ran_before).as_secs_f64() * 1e6 / f64::from(done));
+    println!("per_second {:.1}", f64::from(done) / began.elapsed().as_secs_f64());
     println!("p50_us {:.1}\np99_us {:.1}", share(0.5).as_secs_f64() * 1e6, share(0.99).as_secs_f64() * 1e6);
     if let Some(caller) = callers.first().filter(|_| args.mode != Mode::Get) {
         println!("id {}", String::from_utf8_lossy(&caller.id));

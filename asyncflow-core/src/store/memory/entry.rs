@@ -94,14 +94,15 @@ impl Shard {
         Some((entry, freed))
     }
 
-    pub(super) fn remove(&mut self, id: JobId) -> Option<(Record, bool)> {
+    /// Removes a job; says too whose jobs were held back and may be taken now.
+    pub(super) fn remove(&mut self, id: JobId) -> Option<(Record, Option<Arc<Queue>>)> {
         let entry = self.jobs.remove(&id)?;
         let freed = entry.queue.left(&entry.record);
         // Memory goes back once three quarters of it lie idle: each such step is paid for by the removals before it.
         if self.jobs.capacity() > 64 && self.jobs.len() < self.jobs.capacity() / 4 {
             self.jobs.shrink_to(self.jobs.len() * 2);
         }
-        Some((entry.record, freed))
+        Some((entry.record, freed.then_some(entry.queue)))
     }
 
     /// Adds to `due` at most `limit` jobs that are due; says whether there may be more.

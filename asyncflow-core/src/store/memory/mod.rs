@@ -258,12 +258,12 @@ impl Inner {
             return Changed::Refused(entry.record.clone());
         }
         let (quiet, marks) = (change.patch.quiet, change.patch.mark.is_some());
-        let queue = entry.queue().clone();
+        let ready = change.patch.to == Some(State::Enqueued);
         let changed = if change.patch.purge {
             shard.remove(change.job.id)
         } else {
             let applied = shard.apply(change.job.id, &change.patch, None, now);
-            applied.map(|(entry, freed)| (entry.record.clone(), freed))
+            applied.map(|(entry, freed)| (entry.record.clone(), (freed || ready).then(|| entry.queue().clone())))
         };
         drop(shard);
         if !quiet {
@@ -272,10 +272,8 @@ impl Inner {
         if marks {
             self.hints.marked(&change.job);
         }
-        let Some((record, freed)) = changed else { return Changed::Missing };
-        if freed || change.patch.to == Some(State::Enqueued) {
-            fresh.add(queue);
-        }
+        let Some((record, queue)) = changed else { return Changed::Missing };
+        queue.into_iter().for_each(|queue| fresh.add(queue));
         Changed::Applied(record)
     }
 

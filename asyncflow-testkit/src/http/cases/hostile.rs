@@ -135,7 +135,7 @@ async fn pipelined(t: Probe) {
 }
 
 #[track_caller]
-fn assert_eq(got: &[u16], expected: &[u16]) {
+pub(super) fn assert_eq(got: &[u16], expected: &[u16]) {
     if got != expected {
         super::fail(&format!("expected: statuses {expected:?}\ngot:      {got:?}"));
     }

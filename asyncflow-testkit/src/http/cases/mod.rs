@@ -8,6 +8,7 @@ mod enqueue;
 mod error;
 mod errors;
 mod fates;
+mod framing;
 mod hostile;
 mod idempotency;
 mod json;
@@ -94,6 +95,7 @@ pub(super) fn all() -> Vec<Case> {
         configured::cases,
         layered::cases,
         unavailable::cases,
+        framing::cases,
         hostile::cases,
     ] {
         add(&mut cases);

@@ -1,8 +1,10 @@
 //! What clients were answered: it must be true, and stay so.
 
-use asyncflow_core::{Cancelled, JobId, Mark, Record, State, store::Part};
+use std::{sync::Arc, time::Duration};
 
-use super::{ENDS, Judge, NO_WAY_BACK, ONE_OUTCOME, writes::run_of};
+use asyncflow_core::{Cancelled, JobId, Mark, Record, Stamp, State, store::Part};
+
+use super::{ENDS, Judge, NO_WAY_BACK, ONE_OUTCOME, Use, writes::run_of};
 
 /// What was answered of a job before a request was sent: no later answer may fall behind it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -12,18 +14,38 @@ pub(in super::super) struct Known {
     gone: bool,
 }
 
+/// What a client calls what it submits.
+pub(in super::super) struct Called {
+    pub(in super::super) flow: Arc<str>,
+    pub(in super::super) owner: Option<Arc<str>>,
+    pub(in super::super) key: Arc<str>,
+    /// For how long it counts on it.
+    pub(in super::super) keep: Duration,
+}
+
 impl Judge {
     /// What is known of a job when a request about it is sent.
     pub(in super::super) fn known(&self, job: JobId) -> Known {
         self.by_id.get(&job).map_or_else(Known::default, |index| self.cases[*index].known)
     }
 
-    /// A job was accepted.
-    pub(in super::super) fn accepted(&mut self, job: JobId) {
+    /// A job was accepted, and when it was made where the client has called it something.
+    pub(in super::super) fn accepted(&mut self, job: JobId, called: Option<(Called, Stamp)>) {
         self.counts.answers += 1;
         self.story.of(job, format_args!("a client is told that it is accepted"));
         if !self.by_id.contains_key(&job) {
             self.rule(ENDS, None, format_args!("a job is accepted that was never inserted: {job}"));
+        }
+        let Some((Called { flow, owner, key, keep }, created)) = called else { return };
+        let name = (flow, owner, key);
+        // How long a key is remembered is said with its first use, which may have been another client's.
+        let until = self.keys.get(&name).map_or(created + keep, |used| used.until.min(created + keep));
+        let first = self.answered.entry(name).or_insert(Use { id: job, until });
+        if first.until <= self.store_latest {
+            *first = Use { id: job, until };
+        } else if first.id != job {
+            let first = first.id;
+            self.rule(ONE_OUTCOME, None, format_args!("a client is told two jobs for one key: {first} and {job}"));
         }
     }
 

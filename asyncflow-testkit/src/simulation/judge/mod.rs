@@ -13,7 +13,11 @@ use std::{
 
 use asyncflow_core::{JobId, Mark, Record, Stamp, State, Token};
 
-pub(super) use self::{answers::Known, fleet::Gone, runs::Ended};
+pub(super) use self::{
+    answers::{Called, Known},
+    fleet::Gone,
+    runs::Ended,
+};
 use self::{fleet::Life, runs::Run};
 use super::{Counts, story::Story, work::Plan};
 
@@ -31,6 +35,9 @@ const BOUNDED: &str = "5 (bounded)";
 const LIMITS: &str = "6 (limits)";
 /// A healthy worker keeps what it holds.
 const LEASES: &str = "leases (a healthy worker keeps its job)";
+
+/// The longest that a worker may hold a job without a heartbeat, and what comes on top until it is taken over. Milliseconds.
+const LONGEST_LEASE: u64 = 45_000;
 
 /// A rule that was broken.
 #[derive(Clone, Debug)]
@@ -52,6 +59,8 @@ pub(super) struct Judge {
     cases: Vec<Case>,
     by_id: BTreeMap<JobId, usize>,
     keys: HashMap<Name, Use>,
+    /// What clients were answered for their keys.
+    answered: HashMap<Name, Use>,
     unique: HashMap<Name, usize>,
     held: HashMap<Token, Vec<usize>>,
     running: HashMap<(Arc<str>, Option<Arc<str>>), u64>,
@@ -118,6 +127,7 @@ impl Judge {
             cases: Vec::new(),
             by_id: BTreeMap::new(),
             keys: HashMap::new(),
+            answered: HashMap::new(),
             unique: HashMap::new(),
             held: HashMap::new(),
             running: HashMap::new(),

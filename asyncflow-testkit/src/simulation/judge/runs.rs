@@ -2,7 +2,7 @@
 
 use asyncflow_core::{JobId, Mark, Token};
 
-use super::{Judge, LIMITS, NO_WAY_BACK, ONE_OUTCOME};
+use super::{Judge, LIMITS, LONGEST_LEASE, NO_WAY_BACK, ONE_OUTCOME};
 
 /// One run of a handler.
 #[derive(Debug)]
@@ -73,14 +73,16 @@ impl Judge {
         }
     }
 
-    /// No more may be at work in the fleet than its limit says, but for what stands still or cannot be stopped.
+    /// No more may be at work in the fleet than its limit says, but for what stands still or cannot be stopped; or whose lease was over
+    /// sooner than its worker could know, as the store's clock was set forward.
     fn fleet(&mut self, flow: usize, index: usize) {
         let Some(most) = self.plans[flow].most_running() else { return };
+        let jumped = self.jumped.is_some_and(|at| self.now < at + LONGEST_LEASE);
         let counted = |run: &&usize| {
             let run = &self.runs[**run];
             let lost = run.token.is_some_and(|token| self.cases[run.case].lost.contains(&token));
             let life = &self.lives[run.life];
-            run.flow == flow && !life.is_gone() && !(lost && (run.stays || life.frozen.since(0)))
+            run.flow == flow && !life.is_gone() && !(lost && (run.stays || jumped || life.frozen.since(0)))
         };
         let at_work = self.at_work.iter().filter(counted).count() as u64;
         if at_work > most {

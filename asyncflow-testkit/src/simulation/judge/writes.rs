@@ -72,9 +72,13 @@ impl Judge {
             }
             Inserted::Existing { id, .. } if id != job => {
                 let unique = insert.unique.as_ref().and_then(|unique| self.unique.get(&name(&unique.key)));
-                let right = used.is_some_and(|used| used.id == id)
-                    || unique.is_some_and(|index| self.cases[*index].record.job.id == id);
-                if !right {
+                let by_key = used.is_some_and(|used| used.id == id);
+                let by_unique = unique.is_some_and(|index| self.cases[*index].record.job.id == id);
+                if let (true, Some(key), Some(idempotency)) = (by_unique && !by_key, key, &insert.idempotency) {
+                    // A request that found the job of its unique key finds that ever after.
+                    self.keys.insert(key, Use { id, until: self.store_now + idempotency.keep });
+                }
+                if !by_key && !by_unique {
                     self.rule(ONE_OUTCOME, None, format_args!("{id} is answered for {job}, and is none of its keys'"));
                 }
             }

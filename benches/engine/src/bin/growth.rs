@@ -4,13 +4,12 @@
 
 use std::{
     collections::HashMap,
-    process::id,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use asyncflow_core::{BoxError, FlowEngine, FlowHandle, FlowOptions, JobId};
 use bench_engine::{argument, body, echo, report, share};
-use bench_load::activity;
+use bench_load::ran;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -86,35 +85,51 @@ impl Bench {
         Ok(())
     }
 
-    /// Any job that is held.
-    fn any(&mut self) -> (Uuid, JobId) {
-        self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    /// Any job that is held; which one depends on what was read last, as a server's next request comes after its last answer, and cannot be
+    /// looked up beside it.
+    fn any(&mut self, read: u64) -> (Uuid, JobId) {
+        let mixed = (self.chance ^ read).wrapping_mul(6_364_136_223_846_793_005);
+        self.chance = mixed.wrapping_add(1_442_695_040_888_963_407);
         self.ids[(self.chance >> 33) as usize % self.ids.len()]
     }
 
     /// Nanoseconds of processor time that each of what is measured takes.
     async fn turn(&mut self) -> Result<[f64; MEASURED.len()], BoxError> {
         let operations = OPERATIONS.min(self.ids.len() / 2);
-        let picked: Vec<_> = (0..operations).map(|_| self.any()).collect();
         let mut took = [0.0; MEASURED.len()];
         for (which, took) in took.iter_mut().enumerate() {
-            let (before, _) = activity(id())?;
+            let before = ran();
             match MEASURED[which] {
-                "bare_status" => assert!(picked.iter().all(|(id, _)| self.bare.status(*id).is_some())),
-                "status" => {
-                    for (_, id) in &picked {
-                        assert!(self.echo.job(*id).status().await?.is_some());
+                "bare_status" => {
+                    let mut read = 0;
+                    for _ in 0..operations {
+                        let (id, _) = self.any(read);
+                        read = self.bare.status(id).map_or(0, |(read, _)| read);
                     }
                 }
-                "bare_enqueue" => (0..operations).for_each(|_| drop(self.bare.enqueue())),
+                "status" => {
+                    let mut read = 0;
+                    for _ in 0..operations {
+                        let (_, id) = self.any(read);
+                        read = self.echo.job(id).status().await?.map_or(0, |status| status.version());
+                    }
+                }
+                // Each job runs before the next one comes.
+                "bare_enqueue" => {
+                    for _ in 0..operations {
+                        self.bare.enqueue();
+                        tokio::task::yield_now().await;
+                    }
+                }
                 _ => {
                     for _ in 0..operations {
                         self.echo.submit(body()).await?;
+                        tokio::task::yield_now().await;
                     }
                 }
             }
             self.quiet().await?;
-            *took = (activity(id())?.0 - before).as_nanos() as f64 / operations as f64;
+            *took = (ran() - before).as_nanos() as f64 / operations as f64;
         }
         Ok(took)
     }
@@ -122,14 +137,15 @@ impl Bench {
 
 const MEASURED: [&str; 4] = ["bare_status", "status", "bare_enqueue", "enqueue"];
 
-#[tokio::main]
+// One thread, or it would be measured how threads are woken.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BoxError> {
     let (jobs, rounds) = (argument(1, 1_000_000), argument(2, 9));
     let (mut few, mut many) = (Vec::new(), Vec::new());
-    let mut held = Bench::with(jobs).await?;
+    let (mut with_few, mut with_many) = (Bench::with(FEW).await?, Bench::with(jobs).await?);
     for _ in 0..rounds {
-        few.push(Bench::with(FEW).await?.turn().await?);
-        many.push(held.turn().await?);
+        few.push(with_few.turn().await?);
+        many.push(with_many.turn().await?);
     }
     for (which, name) in MEASURED.into_iter().enumerate() {
         let median = |turns: &[[f64; 4]]| share(&mut turns.iter().map(|turn| turn[which]).collect::<Vec<_>>(), 0.5);

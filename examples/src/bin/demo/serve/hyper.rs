@@ -94,7 +94,6 @@ impl service::Service<Request<Incoming>> for Endpoints {
 }
 
 /// An answer on its way.
-#[expect(clippy::large_enum_variant, reason = "an allocation less for each request")]
 enum Answer {
     Flows(FlowFuture<Incoming>),
     Health(Pin<Box<dyn Future<Output = Response<FlowBody>> + Send>>),
