@@ -44,9 +44,17 @@ impl Call {
         owned: Option<FlowRef>,
         place: Place,
         id: Option<JobId>,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
     ) -> Self {
         let present = Present::of(&headers);
+        if present.prefer {
+            // It may wait, and values are slices of the connection's read buffer, which would be held meanwhile.
+            for value in headers.values_mut() {
+                if let Ok(own) = HeaderValue::from_bytes(value.as_bytes()) {
+                    *value = own;
+                }
+            }
+        }
         Self { mount, owned, place, id, headers, present }
     }
 
