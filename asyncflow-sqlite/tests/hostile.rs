@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use asyncflow_core::{
-    Clock, JobKey, ManualClock,
-    store::{Batch, Change, Guard, Part, PartName, Patch, StoreError},
+    Clock, JobKey, Limits, ManualClock,
+    store::{Batch, Change, Guard, Insert, Part, PartName, Patch, Pick, StoreError},
 };
 use asyncflow_sqlite::{SqliteStore, Synchronous};
 use asyncflow_testkit::store::{FLOW, START, Subject};
@@ -78,6 +78,14 @@ async fn untroubled(subject: &Subject, what: &str) {
     let other = subject.running().await;
     subject.change(&other, Patch { to: Some(asyncflow_core::State::Cancelled), ..Patch::default() }).await;
     subject.store.due(100).await.unwrap_or_else(|error| panic!("{what}: due: {error}"));
+    // Within limits too, which look at keys first.
+    let job = subject.add(Insert { owner: Some("other".into()), ..subject.job() }).await;
+    let pick = Pick::Next { flow: FLOW.into(), versions: Arc::new([0]), jobs: 100, bytes: usize::MAX };
+    let taken = subject.take_within(&Limits::new().running_per_key(1), pick).await.jobs;
+    let taken = taken.into_iter().find(|taken| taken.record.job == job.job);
+    let taken = taken.unwrap_or_else(|| panic!("{what}: not taken within limits"));
+    let end = Patch { to: Some(asyncflow_core::State::Cancelled), ..Patch::default() };
+    subject.change(&taken.record, end).await;
     let job = subject.add(subject.job()).await;
     let taken = subject.take(100).await;
     assert!(taken.iter().any(|taken| taken.job == job.job), "{what}: not taken");

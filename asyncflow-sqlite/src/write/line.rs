@@ -9,12 +9,12 @@ use std::{
 };
 
 use asyncflow_core::JobId;
-use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::gate::Gate;
 use crate::{
     failure::Result,
-    row::{bits, blob},
+    row::{self, bits, blob},
 };
 
 /// Jobs that are passed over one by one before keys are.
@@ -103,20 +103,20 @@ impl Line {
 
     /// The first job of each key that need not wait, among those that have not been looked at.
     fn leap(&self, db: &Connection, gate: &Gate<'_>) -> Result<BTreeMap<Place, Arc<str>>> {
-        let (mut heads, mut key) = (BTreeMap::new(), None::<Arc<str>>);
+        let (mut heads, mut from) = (BTreeMap::new(), Vec::new());
         loop {
-            // Any text comes after a number.
-            let after: &dyn ToSql = key.as_ref().map_or(&0, |key| key);
-            let next = one(db, include_str!("../../queries/next_key.sql"), (self.flow, self.version, after))?;
-            let Some(Next { place, key: Some(found) }) = next else { return Ok(heads) };
-            if !gate.holds(&found) {
-                let head = match place > self.keyed.after {
-                    true => Some(place),
-                    false => next_of_key(db, self.flow, self.version, &found, self.keyed.after)?.map(|next| next.place),
-                };
-                heads.extend(head.map(|place| (place, found.clone())));
+            let mut query = db.prepare_cached(include_str!("../../queries/next_key.sql"))?;
+            let key = query.query_row((self.flow, self.version, &from[..]), |row| row.get(0)).optional()?;
+            let Some(key) = key else { return Ok(heads) };
+            from = key;
+            if let Ok(key) = std::str::from_utf8(&from).map(Arc::from)
+                && !gate.holds(&key)
+            {
+                let head = next_of_key(db, self.flow, self.version, &key, self.keyed.after)?;
+                heads.extend(head.map(|head| (head.place, key)));
             }
-            key = Some(found);
+            // What comes right after it.
+            from.push(0);
         }
     }
 }
@@ -143,7 +143,7 @@ impl Stream {
             while self.read.len() < self.most
                 && let Some(row) = rows.next()?
             {
-                self.read.push_back(next(row)?);
+                self.read.extend(next(row)?);
             }
             self.most = if self.read.len() < self.most { 0 } else { MOST_READ.min(self.most * 2) };
         }
@@ -156,14 +156,18 @@ impl Stream {
 }
 
 fn next_of_key(db: &Connection, flow: i64, version: u16, key: &Arc<str>, after: Place) -> Result<Option<Next>> {
-    let params = (flow, version, &**key, after.0, blob(after.1.as_u128()));
-    one(db, include_str!("../../queries/next_of_key.sql"), params)
+    let mut query = db.prepare_cached(include_str!("../../queries/next_of_key.sql"))?;
+    let mut rows = query.query((flow, version, &**key, after.0, blob(after.1.as_u128())))?;
+    while let Some(row) = rows.next()? {
+        if let Some(next) = next(row)? {
+            return Ok(Some(next));
+        }
+    }
+    Ok(None)
 }
 
-fn one(db: &Connection, sql: &str, params: impl Params) -> Result<Option<Next>> {
-    Ok(db.prepare_cached(sql)?.query_row(params, next).optional()?)
-}
-
-fn next(row: &Row<'_>) -> rusqlite::Result<Next> {
-    Ok(Next { place: (row.get(0)?, JobId::from_u128(bits(row.get(1)?))), key: row.get(2)? })
+/// What a row says, or nothing where this version cannot read it.
+fn next(row: &Row<'_>) -> Result<Option<Next>> {
+    let read = || Ok(Next { place: (row.get(0)?, JobId::from_u128(bits(row.get(1)?))), key: row.get(2)? });
+    row::readable(read().map_err(|failure| row::unreadable(failure, || "a ready job".into())))
 }
