@@ -101,3 +101,45 @@ impl fmt::Display for JobError {
 }
 
 impl std::error::Error for JobError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Chain(u8);
+
+    impl fmt::Display for Chain {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "level {}", self.0)
+        }
+    }
+
+    impl std::error::Error for Chain {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            match self.0 {
+                0 => Some(&Chain(1)),
+                1 => Some(&Chain(2)),
+                _ => None,
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_has_its_chain_and_shows_no_message_by_itself() {
+        let error = JobError::of("Wrong", &Chain(0));
+        assert_eq!(error.trace(), "Wrong: level 0\ncaused by: level 1\ncaused by: level 2");
+        let shown = [error.to_string(), format!("{error:?}")];
+        assert!(shown.iter().all(|shown| shown.contains("Wrong") && !shown.contains("level")), "{shown:?}");
+        let part = crate::store::Part::error(&error);
+        assert_eq!(JobError::from_part(&part).unwrap(), error);
+        JobError::from_part(&crate::store::Part::json("1")).unwrap_err();
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(bounded("short".into()), "short");
+        let cut = bounded(format!("x{}", "\u{e9}".repeat(LONGEST_TEXT)));
+        assert!(cut.len() <= LONGEST_TEXT + 3 && cut.ends_with("\u{e9}…"));
+    }
+}

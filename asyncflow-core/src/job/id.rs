@@ -134,4 +134,16 @@ mod tests {
             assert_eq!(wrong.parse::<JobId>(), Err(InvalidJobId), "{wrong}");
         }
     }
+
+    #[test]
+    fn ids_and_tokens_show_all_their_bits() {
+        let id = JobId::from_u128(0x0123_4567_89ab_7def_8123_4567_89ab_cdef);
+        let text = "01234567-89ab-7def-8123-456789abcdef";
+        assert_eq!([id.to_string(), format!("{id:?}"), id.encode(&mut [0; 36]).to_owned()], [text; 3]);
+        let token = Token::from_u128(id.as_u128());
+        assert_eq!(token.as_u128(), id.as_u128());
+        assert_eq!(format!("{token:?}"), "Token(0123456789ab7def8123456789abcdef)");
+        assert!(Token::from_u128(1 << 64) > Token::from_u128(u64::MAX.into()), "a token sorts as its number");
+        assert!(InvalidJobId.to_string().contains("36 characters"));
+    }
 }
