@@ -54,7 +54,7 @@ impl EngineBuilder {
         self
     }
 
-    /// What brings jobs to workers; [`TokioExecutor`] unless set.
+    /// What brings jobs to workers; [`TokioExecutor`](crate::TokioExecutor) unless set.
     pub fn executor(self, executor: impl Executor) -> Self {
         self.shared_executor(Arc::new(executor))
     }
