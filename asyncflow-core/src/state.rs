@@ -234,7 +234,7 @@ fn by_worker(record: &Record, event: Event) -> Result<(Guard, Patch), Refusal> {
         Event::Stopped { .. } => return Err(Refusal::Misplaced),
         Event::Due | Event::LeaseLost | Event::Cancel | Event::Delete => return Err(Refusal::Misplaced),
     };
-    Ok((Guard::Holder { token, knows }, patch))
+    Ok((Guard::Holder { token, started: record.started, knows }, patch))
 }
 
 fn failed(record: &Record, ran: Tally, error: JobError, wish: Wish, chance: f64) -> Patch {

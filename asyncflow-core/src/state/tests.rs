@@ -105,7 +105,7 @@ fn describe(decided: Result<(Guard, Patch), Refusal>) -> String {
     let mut words = vec![match guard {
         Guard::Version(7) => "V".into(),
         Guard::StillDue { version: 7, due: NOW } => "D".into(),
-        Guard::Holder { token, knows } if token == Token::from_u128(9) => match knows {
+        Guard::Holder { token, started: None, knows } if token == Token::from_u128(9) => match knows {
             Mark::None => "H".into(),
             Mark::Cancel => "Hc".into(),
             Mark::Forget => "Hf".to_owned(),

@@ -17,6 +17,9 @@ pub enum Guard {
     Holder {
         /// Under which it is held.
         token: Token,
+        /// When it was claimed: a claim that lands late may take it once more under the same token, for nobody, and what its first run
+        /// still says must not pass then.
+        started: Option<Stamp>,
         /// The mark that was known, or that matters not.
         knows: Mark,
     },
@@ -34,8 +37,10 @@ impl Guard {
     pub fn admits(&self, record: &Record, now: Stamp) -> bool {
         match *self {
             Self::Version(version) => record.version == version,
-            Self::Holder { token, knows } => {
-                record.state == State::Processing && record.token == Some(token) && record.mark <= knows
+            Self::Holder { token, started, knows } => {
+                let held =
+                    record.state == State::Processing && record.token == Some(token) && record.started == started;
+                held && record.mark <= knows
             }
             Self::StillDue { version, due } => record.version == version && record.due == due && due <= now,
         }

@@ -205,7 +205,9 @@ impl Run {
         let guard = match (ask.guard, decided) {
             (Aim::Decided, guard) => guard,
             (Aim::OtherVersion, _) => Guard::Version(record.version + 1),
-            (Aim::OtherToken, Guard::Holder { knows, .. }) => Guard::Holder { token: Token::from_u128(1), knows },
+            (Aim::OtherToken, Guard::Holder { started, knows, .. }) => {
+                Guard::Holder { token: Token::from_u128(1), started, knows }
+            }
             (Aim::OtherToken, guard) => guard,
             (Aim::OtherDue, _) => {
                 let due = Stamp::from_micros(record.due.as_micros() - 1);

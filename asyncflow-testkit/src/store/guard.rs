@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use asyncflow_core::{
     Mark, Token,
-    state::Event,
-    store::{Changed, Due, Guard, Patch, Pick},
+    state::{self, Event},
+    store::{Changed, Due, Guard, Part, Patch, Pick},
 };
 
 use super::subject::{LEASE, Subject};
@@ -33,20 +33,39 @@ pub async fn version_past_a_heartbeat(subject: &Subject) {
 /// `Holder` holds while the job is held under the token: not for another's, nor once it went back, ended or was taken by another.
 pub async fn holder(subject: &Subject) {
     let waiting = subject.add(subject.job()).await;
-    let any = |token| Guard::Holder { token, knows: Mark::Forget };
-    subject.refused(&waiting, any(Token::from_u128(0))).await;
+    let any = |token, started| Guard::Holder { token, started, knows: Mark::Forget };
+    subject.refused(&waiting, any(Token::from_u128(0), None)).await;
     let held = subject.claim(Pick::Job(waiting.job), subject.token()).await.remove(0).record;
     let mine = held.token.expect("it is held");
     for other in [0, 1, mine.as_u128() + 1, u128::MAX] {
-        subject.refused(&held, any(Token::from_u128(other))).await;
+        subject.refused(&held, any(Token::from_u128(other), held.started)).await;
     }
     let back = subject.event(&held, Event::Drained).await;
-    subject.refused(&back, any(mine)).await;
+    subject.refused(&back, any(mine, held.started)).await;
     let other = subject.claim(Pick::Job(back.job), subject.token()).await.remove(0).record;
-    subject.refused(&other, any(mine)).await;
+    subject.refused(&other, any(mine, held.started)).await;
     let ended = subject.event(&other, Event::Snoozed(Duration::from_secs(1))).await;
-    subject.refused(&ended, any(mine)).await;
-    subject.refused(&ended, any(other.token.expect("it was held"))).await;
+    subject.refused(&ended, any(mine, held.started)).await;
+    subject.refused(&ended, any(other.token.expect("it was held"), other.started)).await;
+}
+
+/// `Holder` is of one claim: a claim that lands late takes the job once more under its token, and what the first run still says is refused.
+pub async fn holder_of_one_claim(subject: &Subject) {
+    let waiting = subject.add(subject.job()).await;
+    let token = subject.token();
+    let first = subject.claim(Pick::Job(waiting.job.clone()), token).await.remove(0).record;
+    subject.clock.advance(Duration::from_secs(1));
+    let asked_again = subject.claim(Pick::Job(waiting.job.clone()), token).await.remove(0).record;
+    assert_eq!(asked_again.started, first.started, "asked again, it is the same claim");
+    let back = subject.event(&asked_again, Event::Drained).await;
+    subject.clock.advance(Duration::from_secs(1));
+    let late = subject.claim(Pick::Job(back.job), token).await.remove(0).record;
+    assert_eq!(late.token, first.token);
+    for stale in [&first, &asked_again] {
+        let (guard, _) = state::decide(stale, Event::Succeeded(Part::json("1"))).expect("the event fits");
+        subject.refused(&late, guard).await;
+    }
+    subject.event(&late, Event::Succeeded(Part::json("2"))).await;
 }
 
 /// `Holder` turns away whoever knew of a lesser mark than there is; heartbeats pass any.
@@ -54,10 +73,10 @@ pub async fn holder_knows_marks(subject: &Subject) {
     let held = subject.running().await;
     let token = held.token.expect("it is held");
     let cancelled = subject.event(&held, Event::Cancel).await;
-    subject.refused(&cancelled, Guard::Holder { token, knows: Mark::None }).await;
+    subject.refused(&cancelled, Guard::Holder { token, started: held.started, knows: Mark::None }).await;
     let forgotten = subject.event(&cancelled, Event::Delete).await;
     for knows in [Mark::None, Mark::Cancel] {
-        subject.refused(&forgotten, Guard::Holder { token, knows }).await;
+        subject.refused(&forgotten, Guard::Holder { token, started: held.started, knows }).await;
     }
     subject.event(&held, Event::Heartbeat(LEASE)).await;
     let stopped = subject.event(&forgotten, Event::Stopped { started: true }).await;
@@ -89,7 +108,7 @@ pub async fn missing(subject: &Subject) {
     for guard in [
         Guard::Version(0),
         Guard::Version(1),
-        Guard::Holder { token: Token::from_u128(0), knows: Mark::Forget },
+        Guard::Holder { token: Token::from_u128(0), started: None, knows: Mark::Forget },
         Guard::StillDue { version: 1, due: subject.now() },
     ] {
         assert_eq!(subject.ask(&job, guard, Patch::default()).await, Changed::Missing);

@@ -78,7 +78,7 @@ const BEHAVIOURS: &[(&str, Behaviour)] = behaviours! {
         apart_by_owner_and_flow its_own_id_again beside_an_idempotency_key twice_in_a_batch one_of_many_at_once;
     settings: none_at_first as_given after_the_ones_before one_of_many_at_once;
     again: the_same_jobs without_those_that_left nothing_left marks_are_seen by_id at_once;
-    guard: version version_past_a_heartbeat holder holder_knows_marks still_due missing one_of_many_at_once;
+    guard: version version_past_a_heartbeat holder holder_of_one_claim holder_knows_marks still_due missing one_of_many_at_once;
     patch: every_field every_state extremes purge_not_too_young purge id_after_purge;
     due: longest_past_first every_state at_most_limit moves_with_the_record changes_nothing;
     part: kept result error dropped just_its_own;

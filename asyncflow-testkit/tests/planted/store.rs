@@ -81,8 +81,8 @@ impl Planted {
     async fn change(&self, change: &mut Change) -> Result<(), StoreError> {
         let patch = &mut change.patch;
         match (self.bug, change.guard) {
-            (Bug::CancelWiped, Guard::Holder { token, .. }) if patch.to.is_some_and(State::is_waiting) => {
-                change.guard = Guard::Holder { token, knows: Mark::Forget };
+            (Bug::CancelWiped, Guard::Holder { token, started, .. }) if patch.to.is_some_and(State::is_waiting) => {
+                change.guard = Guard::Holder { token, started, knows: Mark::Forget };
             }
             (Bug::RenewedLeaseTaken, Guard::StillDue { version, .. }) => change.guard = Guard::Version(version),
             (Bug::StaleOutcome, Guard::Holder { token, .. }) if patch.to.is_some_and(State::is_ended) => {
