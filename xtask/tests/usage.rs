@@ -8,7 +8,7 @@ fn without_a_known_command_it_lists_them() {
         let output = Command::new(env!("CARGO_BIN_EXE_xtask")).args(args).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         let said = String::from_utf8(output.stderr).unwrap();
-        for command in ["test", "prove"] {
+        for command in ["test", "prove", "simulate", "bench", "fuzz"] {
             assert!(said.contains(&format!("\n  {command} ")), "{args:?}: {said}");
         }
     }
