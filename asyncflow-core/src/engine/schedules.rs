@@ -20,7 +20,7 @@ use crate::{
     policy::FlowOptions,
     schedules::{insert, job, memory, node, try_schedules, turn},
     state::{self, Event},
-    store::{Batch, Change, Part},
+    store::{Batch, Change, Part, StoreError},
     sync::atomic::Ordering,
     worker::{Delivery, Worker, write_reports},
 };
@@ -68,7 +68,7 @@ fn submit(node: &Arc<Node>) -> Option<JobKey> {
 }
 
 fn read(node: &Node, job: &JobKey) -> Record {
-    block_on(node.read(job)).unwrap().unwrap()
+    block_on(node.read::<StoreError>(job.clone(), |_| true)).unwrap().unwrap()
 }
 
 fn ended(node: &Node, job: &JobKey) -> Record {
