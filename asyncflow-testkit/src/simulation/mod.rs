@@ -13,9 +13,10 @@
 //! # Ok::<(), Box<asyncflow_testkit::simulation::Failure>>(())
 //! ```
 //!
-//! A store of one's own is simulated by [`Simulation::store`]. It is given a clock, and everything that it does must happen in the futures
-//! that it returns and in tokio tasks: other threads know nothing of simulated time.
+//! A store of one's own is simulated by [`Simulation::store`], if everything that it does happens in the futures that it returns and in
+//! tokio tasks; one that has threads, or sockets, by [`Simulation::store_apart`], since those know nothing of simulated time.
 
+mod apart;
 mod clients;
 mod dice;
 mod judge;
@@ -26,11 +27,12 @@ mod story;
 mod work;
 mod world;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use asyncflow_core::{Clock, EngineBuilder, MemoryStore, Store};
 
 use self::{
+    apart::Apart,
     dice::Dice,
     judge::Broken,
     link::Weather,
@@ -162,6 +164,21 @@ impl Simulation {
     pub fn store(mut self, make: impl Fn(Arc<dyn Clock>) -> Arc<dyn Store> + Send + Sync + 'static) -> Self {
         self.setup.store = Arc::new(make);
         self
+    }
+
+    /// Another store, which needs threads or sockets, on the clock that it is given. It lives in a runtime of its own, made anew for each run;
+    /// the fleet's time stands still while it answers.
+    ///
+    /// # Panics
+    /// The run does, where the system grants no runtime.
+    pub fn store_apart<F>(self, make: impl Fn(Arc<dyn Clock>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Arc<dyn Store>>,
+    {
+        self.store(move |clock| match Apart::new(&make, clock) {
+            Ok(apart) => Arc::new(apart),
+            Err(error) => panic!("no runtime for a store: {error}"),
+        })
     }
 
     /// What each node reaches the store through, on its own side of all that can go wrong; made anew for each start of a node.

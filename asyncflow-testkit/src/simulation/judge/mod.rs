@@ -72,7 +72,7 @@ pub(super) struct Judge {
     /// Milliseconds since the beginning.
     now: u64,
     store_now: Stamp,
-    /// The latest that it showed: what was given up by then stays so.
+    /// The latest that a store can take it for, whether its time goes back with the clock or on at the clock's pace.
     store_latest: Stamp,
     /// When the store's clock was last set forward.
     jumped: Option<u64>,
@@ -146,8 +146,8 @@ impl Judge {
 
     /// Time goes on.
     pub(super) fn turn(&mut self, now: u64, store_now: Stamp) {
+        self.store_latest = self.store_latest + store_now.since(self.store_now);
         (self.now, self.store_now) = (now, store_now);
-        self.store_latest = self.store_latest.max(store_now);
         self.story.turn(now);
     }
 

@@ -191,7 +191,7 @@ impl Judge {
     /// A worker's lease is taken away.
     fn lost(&mut self, index: usize, before: &Record) {
         self.counts.lost += 1;
-        if before.due > self.store_now {
+        if before.due > self.store_latest {
             self.rule(LEASES, Some(index), format_args!("a lease is taken that is not over"));
         }
         self.cases[index].lost.extend(before.token);
@@ -227,7 +227,7 @@ impl Judge {
 
     fn purged(&mut self, index: usize) {
         let record = &self.cases[index].record;
-        let young = record.created + YOUNGEST_PURGED > self.store_now;
+        let young = record.created + YOUNGEST_PURGED > self.store_latest;
         if !record.state.is_ended() {
             self.rule(ENDS, Some(index), format_args!("a job is purged that has not ended"));
         } else if young {
