@@ -7,6 +7,7 @@ mod fuzz;
 mod group;
 mod prove;
 mod schedules;
+mod servers;
 mod simulate;
 mod steps;
 mod test;
@@ -35,6 +36,12 @@ const COMMANDS: &[Subcommand] = &[
         about: "the tests in release, with those that take longer",
         takes_more: false,
         run: |_| prove::run(),
+    },
+    Subcommand {
+        name: "servers",
+        about: "a Redis and a Postgres for hand use, until ctrl-c",
+        takes_more: false,
+        run: |_| servers::run(),
     },
     Subcommand {
         name: "simulate",

@@ -13,19 +13,26 @@ use crate::group::{self, End};
 pub(crate) struct Steps {
     started: Instant,
     limit: Duration,
+    set: Vec<(String, String)>,
     ended: Vec<(&'static str, String)>,
 }
 
 impl Steps {
     /// `limit` is for the whole run.
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { started: Instant::now(), limit, ended: Vec::new() }
+        Self { started: Instant::now(), limit, set: Vec::new(), ended: Vec::new() }
+    }
+
+    /// Sets an environment variable for all later steps. It is not shown with them, as it means nothing after this run.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.set.push((name.into(), value.into()));
     }
 
     /// Runs one step; what it prints goes where ours goes.
     pub(crate) fn run(&mut self, name: &'static str, mut command: Command) -> Result<(), Failed> {
         let shown = shown(&command);
         eprintln!("\n=== {name}: {shown}");
+        command.envs(self.set.iter().map(|(name, value)| (name, value)));
         let started = Instant::now();
         let end = group::run(&mut command, self.started + self.limit)
             .map_err(|e| Failed(format!("{name} could not be started: {e}; it is: {shown}")))?;

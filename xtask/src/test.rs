@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::{
     cargo::{cargo, doc_tests, tests},
     deny, schedules,
+    servers::{self, Servers},
     steps::{Failed, Steps},
 };
 
@@ -19,6 +20,7 @@ const LIBRARIES: &[&str] =
 
 pub(crate) fn run() -> Result<(), Failed> {
     let mut steps = Steps::new(LIMIT);
+    servers::install(&mut steps)?;
     steps.run("format", cargo("fmt --all --check"))?;
     steps.run("clippy", cargo("clippy --locked --workspace --all-targets -- -D warnings"))?;
     for library in LIBRARIES {
@@ -29,8 +31,10 @@ pub(crate) fn run() -> Result<(), Failed> {
     docs.env("RUSTDOCFLAGS", "-D warnings");
     steps.run("docs", docs)?;
     deny::run(&mut steps)?;
+    let servers = Servers::start(&mut steps, "dev")?;
     steps.run("tests", tests("dev"))?;
     steps.run("doc tests", doc_tests("dev"))?;
+    drop(servers);
     schedules::run(&mut steps, "dev", false)?;
     steps.run("examples", cargo("build --locked --workspace --bins --examples"))?;
     steps.finish();
