@@ -144,13 +144,13 @@ impl Running {
         lock(&self.record)
     }
 
-    /// The record has been heard of. One that another worker holds, or nobody, is this one's no more: its token is never taken up.
+    /// The record has been heard of. One that another worker holds, or nobody, is this one's no more: its claim is never taken up.
     pub(crate) fn heard(&self, record: Record) {
         let mut known = self.record();
         if record.version < known.version {
             return;
         }
-        let stop = match (record.token == known.token, record.mark) {
+        let stop = match (record.is_of_one_claim(&known), record.mark) {
             (false, _) => Stop::Lost,
             (true, Mark::None) => Stop::Not,
             (true, Mark::Cancel | Mark::Forget) => Stop::Marked,

@@ -140,6 +140,11 @@ impl Record {
         !self.state.is_ended() && self.mark < Mark::Forget
     }
 
+    /// Whether both are as one claim took it: one that lands late may have taken the job once more under the same token.
+    pub(crate) fn is_of_one_claim(&self, other: &Self) -> bool {
+        (self.token, self.started) == (other.token, other.started)
+    }
+
     /// The attempt that runs, or how many have ended.
     pub fn attempt(&self) -> u32 {
         self.tally.attempts.saturating_add((self.state == State::Processing).into())

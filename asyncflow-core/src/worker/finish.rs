@@ -123,7 +123,7 @@ impl Node {
                 }
                 self.follow(&record, batch.changes.last().and_then(|change| change.patch.due))
             }
-            Some(Changed::Refused(record)) if record.token == running.record().token => {
+            Some(Changed::Refused(record)) if record.is_of_one_claim(&running.record()) => {
                 // Marked in between: one decides again.
                 running.heard(record);
                 return self.ending(line, running, end);

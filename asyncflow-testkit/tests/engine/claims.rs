@@ -11,7 +11,9 @@ use std::{
 
 use super::{SECOND, memory, node, sleeper, state_of};
 use asyncflow_core::{
-    Delivery, Executor, FlowEngine, FlowOptions, JobContext, JobHandle, JobKey, Role, State, Worker, blocking,
+    Delivery, Executor, FlowEngine, FlowOptions, JobContext, JobHandle, JobKey, Role, State, Store, Worker, blocking,
+    state::{self, Event},
+    store::{Batch, Change, Claim, Pick},
 };
 use asyncflow_testkit::faults::{Fault, Faults, Faulty};
 use tokio::{
@@ -49,6 +51,28 @@ async fn a_worker_that_lost_its_job_does_not_take_up_the_next_ones_token() {
     frozen.frozen(false);
     here.cancel().await.unwrap();
     assert_eq!(there.wait().await.unwrap(), 2, "the outcome is that of the attempt that holds the job");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_does_not_end_the_job_for_a_later_claim_under_its_own_token() {
+    let store = memory();
+    let (_engine, flow) = node(&store, &Faults::new(), FlowOptions::new()).await;
+    let job = flow.submit(2_000).await.unwrap();
+    sleep(SECOND).await;
+    // Its worker's claim lands once more, after an end of it that went a long way.
+    let record = store.get(&[JobKey { flow: "sleep".into(), id: job.id() }]).await.unwrap().remove(0).unwrap();
+    let (guard, patch) = state::decide(&record, Event::Drained).unwrap();
+    let late = Claim {
+        pick: Pick::Job(record.job.clone()),
+        limits: None,
+        token: record.token.unwrap(),
+        patch: state::claim(30 * SECOND),
+    };
+    let changes = vec![Change { job: record.job, guard, patch }];
+    store.write(&Batch { inserts: Vec::new(), changes, claims: vec![late] }).await.unwrap();
+    sleep(2 * SECOND).await;
+    assert_eq!(state_of(&job).await, State::Processing, "what the first claim's run says is refused");
+    assert_eq!(job.wait().await.unwrap(), 2);
 }
 
 /// Lets so many seconds pass while a blocking body holds paused time back.

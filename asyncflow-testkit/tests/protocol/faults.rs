@@ -12,7 +12,7 @@ impl Protocol {
     /// A lease ends, unless somebody alive renews it.
     pub fn lease_ends(&self, world: &mut World, id: usize) -> bool {
         let Some(job) = world.jobs[id].filter(|job| !job.due && job.state == State::Processing) else { return false };
-        if world.nodes.iter().any(|node| node.acts() && node.slot.holds(id, job.token)) {
+        if world.nodes.iter().any(|node| node.acts() && node.slot.holds(id, &job)) {
             return false;
         }
         for run in world.nodes.iter_mut().filter(|node| node.frozen).filter_map(|node| node.run()) {
@@ -158,12 +158,11 @@ impl Protocol {
     fn excuse(&self, world: &mut World, n: usize) {
         let slot = world.nodes[n].slot;
         for id in 0..self.jobs {
-            if let Some(token) = world.jobs[id].and_then(|job| job.token) {
-                let asks = matches!(slot, Slot::Asking { token: asked, .. } if asked == token);
-                let runs = matches!(slot, Slot::Taken { run, next } if run.held.token == token
-                    || run.claim == Some(token) || next.is_some_and(|next| next.token == token));
-                world.past[id].excused |= asks || runs;
-            }
+            let Some(job) = world.jobs[id].filter(|job| job.token.is_some()) else { continue };
+            let asks = matches!(slot, Slot::Asking { token, .. } if job.token == Some(token));
+            let runs = matches!(slot, Slot::Taken { run, next } if run.held.holds(id, &job)
+                || run.claim == job.token || next.is_some_and(|next| next.holds(id, &job)));
+            world.past[id].excused |= asks || runs;
         }
     }
 

@@ -283,11 +283,14 @@ impl Protocol {
         now.claim = None;
         let next = next.or(taken);
         world.nodes[n].slot = Slot::Taken { run: now, next };
-        let record = world.jobs[run.held.job].filter(|job| job.token == Some(run.held.token));
-        match (changed, record) {
+        let own = |job: &Job| match self.has(Rule::DecidesAgainForItsClaim) {
+            true => self.same_claim(&run.held, job),
+            false => job.token == Some(run.held.token),
+        };
+        match (changed, world.jobs[run.held.job].filter(own)) {
             (Changed::Refused, Some(job)) => {
                 // Marked in between: one decides again.
-                now.held.mark = job.mark;
+                (now.held.mark, now.held.started) = (job.mark, job.started);
                 world.nodes[n].slot = Slot::Taken { run: now, next };
                 true
             }
@@ -319,7 +322,7 @@ impl Protocol {
         let acts = node.acts();
         let Some(run) = node.run().filter(|run| acts && run.works()) else { return false };
         let held = run.held;
-        let record = world.jobs[held.job].filter(|job| job.token == Some(held.token));
+        let record = world.jobs[held.job].filter(|job| self.same_claim(&held, job));
         let Some(job) = record else {
             if let Doing::Running(stop) = &mut run.doing {
                 *stop = Stop::Lost;
@@ -346,7 +349,7 @@ impl Protocol {
         if !world.nodes[n].acts() {
             return false;
         }
-        let healthy = world.nodes.iter().any(|node| node.acts() && node.slot.holds(id, job.token));
+        let healthy = world.nodes.iter().any(|node| node.acts() && node.slot.holds(id, &job));
         match world.nodes[n].looks[id] {
             Look::Writing { .. } => return false,
             Look::No if cut => return false,
@@ -369,7 +372,9 @@ impl Protocol {
             }
             Look::Once => {}
         }
-        world.nodes[n].looks[id] = Look::Writing { saw: job, same_version: true, same_due: true };
+        // When it was taken says nothing here.
+        let saw = Job { started: 0, ..job };
+        world.nodes[n].looks[id] = Look::Writing { saw, same_version: true, same_due: true };
         true
     }
 
@@ -402,6 +407,13 @@ impl Protocol {
         world.jobs[id] = Some(job);
         let Some(decided) = self.due(id, &job) else { return false };
         self.change(world, id, decided, (true, true), Why::Other) == Changed::Applied
+    }
+}
+
+impl Protocol {
+    /// The record is held by the claim of this answer, as far as the guard of its holder tells.
+    fn same_claim(&self, held: &Held, job: &Job) -> bool {
+        job.token == Some(held.token) && (job.started == held.started || !self.has(Rule::HolderOfOneClaim))
     }
 }
 

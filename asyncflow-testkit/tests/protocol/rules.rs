@@ -41,10 +41,12 @@ pub enum Rule {
     IdleSlotsClaim,
     GivenUpInsertResolvesClaim,
     DeleteEndsWaiting,
+    HolderOfOneClaim,
+    DecidesAgainForItsClaim,
 }
 
 impl Rule {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::RandomToken,
         Self::SameTokenSameJobs,
         Self::AskedAgainRenews,
@@ -69,6 +71,8 @@ impl Rule {
         Self::IdleSlotsClaim,
         Self::GivenUpInsertResolvesClaim,
         Self::DeleteEndsWaiting,
+        Self::HolderOfOneClaim,
+        Self::DecidesAgainForItsClaim,
     ];
 }
 
@@ -136,7 +140,15 @@ impl Protocol {
 
     pub fn submitted(&self) -> Job {
         let Facts { state, due, .. } = state::submit(None, 0, &self.policy);
-        Job { state, mark: Mark::None, due: due.is_zero(), token: None, counts: Counts::default(), request: true }
+        Job {
+            state,
+            mark: Mark::None,
+            due: due.is_zero(),
+            token: None,
+            started: 0,
+            counts: Counts::default(),
+            request: true,
+        }
     }
 
     /// The real record. Whoever saw it before it changed since must not take it for the one that was seen.
@@ -150,7 +162,7 @@ impl Protocol {
             state: job.state,
             version: if same_version { 7 } else { 8 },
             created: NOW,
-            started: None,
+            started: job.token.map(|_| taken_at(job.started)),
             ended,
             due: if job.due { past + seen } else { NOW + LEASE + seen },
             rank: 0,
@@ -183,6 +195,7 @@ impl Protocol {
             mark: held.mark,
             due: false,
             token: Some(held.token),
+            started: held.started,
             counts,
             request: true,
         };
@@ -268,6 +281,11 @@ impl Protocol {
     }
 }
 
+/// The time that stands for a claim, of those under one token.
+pub fn taken_at(started: u8) -> Stamp {
+    NOW + Duration::from_micros(started.into())
+}
+
 /// What a real record says to the model.
 pub fn job(record: &Record, request: bool) -> Job {
     Job {
@@ -275,6 +293,7 @@ pub fn job(record: &Record, request: bool) -> Job {
         mark: record.mark,
         due: record.due <= NOW,
         token: record.token.map(|token| token.as_u128() as u8),
+        started: record.token.and(record.started).map_or(0, |at| (at.as_micros() - NOW.as_micros()) as u8),
         counts: Counts {
             failures: record.tally.failures as u8,
             crashes: record.tally.crashes,

@@ -6,7 +6,7 @@ use asyncflow_core::{
 };
 
 use crate::{
-    rules::{NOW, Protocol, Rule, job},
+    rules::{NOW, Protocol, Rule, job, taken_at},
     world::{End, Flaw, Held, Job, Look, Past, Slot, World},
 };
 
@@ -67,6 +67,12 @@ impl Protocol {
     ) -> Changed {
         let Some(before) = world.jobs[id] else { return Changed::Missing };
         let mut record = self.record(id, &before, same_version, same_due);
+        let guard = match guard {
+            Guard::Holder { token, knows, .. } if !self.has(Rule::HolderOfOneClaim) => {
+                Guard::Holder { token, started: record.started, knows }
+            }
+            guard => guard,
+        };
         if !guard.admits(&record, NOW) {
             return Changed::Refused;
         }
@@ -120,6 +126,7 @@ impl Protocol {
         let before = world.jobs[id]?;
         let mut record = self.record(id, &before, true, true);
         patch.apply(&mut record, Some(Token::from_u128(token.into())), NOW);
+        record.started = Some(taken_at(world.fresh_start(token)));
         world.jobs[id] = Some(job(&record, before.request));
         (world.past[id].started, world.past[id].excused) = (false, for_nobody);
         self.saw_change(world, id, true, true);
@@ -131,7 +138,15 @@ impl Protocol {
 
     fn answer(&self, world: &World, id: usize, token: u8) -> Option<Held> {
         let job = world.jobs[id]?;
-        Some(Held { job: id, token, mark: job.mark, counts: job.counts, current: true, lost: false })
+        Some(Held {
+            job: id,
+            token,
+            started: job.started,
+            mark: job.mark,
+            counts: job.counts,
+            current: true,
+            lost: false,
+        })
     }
 
     /// The write that ends an attempt.
@@ -140,20 +155,9 @@ impl Protocol {
         let why = if held.current { Why::Ended(end) } else { Why::Other };
         let changed = self.change(world, held.job, decided, (true, true), why);
         if changed == Changed::Applied && !held.current {
-            self.ended_for_nobody(world, held.job);
-        }
-        changed
-    }
-
-    /// A claim that landed late took the job again, for nobody, under the token of a run whose end comes now: that is as good as a lost
-    /// lease, and its counts are those of the time of that run. Where a handler was started meanwhile it is another's.
-    fn ended_for_nobody(&self, world: &mut World, id: usize) {
-        if world.past[id].started {
             world.flaw(Flaw::Stale);
         }
-        if let Some(job) = world.jobs[id] {
-            (world.past[id].lost, world.past[id].put_off) = (job.counts.crashes, job.counts.snoozes);
-        }
+        changed
     }
 
     /// A job is held no more by the claim that held it.
@@ -199,7 +203,7 @@ impl Protocol {
                 if early {
                     world.flaw(Flaw::LostTooEarly);
                 }
-                if !excused && world.nodes.iter().any(|node| node.acts() && node.slot.holds(id, before.token)) {
+                if !excused && world.nodes.iter().any(|node| node.acts() && node.slot.holds(id, before)) {
                     world.flaw(Flaw::HealthyLost);
                 }
             }
@@ -219,16 +223,23 @@ impl Protocol {
     }
 }
 
+impl Held {
+    /// The record is held by the very claim that gave this.
+    pub fn holds(&self, id: usize, job: &Job) -> bool {
+        self.job == id && job.token == Some(self.token) && job.started == self.started
+    }
+}
+
 impl Slot {
-    /// Whether it is worked on under the token by which the record is held, within its lease: its heartbeats arrive.
-    pub fn holds(&self, id: usize, token: Option<u8>) -> bool {
+    /// Whether it is worked on under the claim by which the record is held, within its lease: its heartbeats arrive.
+    pub fn holds(&self, id: usize, job: &Job) -> bool {
         match self {
             Self::Free => false,
-            Self::Asking { token: asked, .. } => token == Some(*asked),
+            Self::Asking { token, .. } => job.token == Some(*token),
             Self::Taken { run, next } => {
-                let working = run.held.job == id && token == Some(run.held.token) && !run.overdue && run.works();
-                let beside = next.is_some_and(|next| next.job == id && token == Some(next.token));
-                working || beside || (token.is_some() && token == run.claim)
+                let working = run.held.holds(id, job) && !run.overdue && run.works();
+                let beside = next.is_some_and(|next| next.holds(id, job));
+                working || beside || (job.token.is_some() && job.token == run.claim)
             }
         }
     }

@@ -82,6 +82,9 @@ fn without(rule: Rule) -> (Protocol, Breaks) {
         Rule::IdleSlotsClaim => (Protocol::carrying(NONE), Trap),
         Rule::GivenUpInsertResolvesClaim => (pulling(Budget { lost: 1, ..NONE }), Safety(Flaw::CrashOfNoHandler)),
         Rule::DeleteEndsWaiting => (pulling(Budget { deletes: 1, ..NONE }), Safety(Flaw::Undone)),
+        Rule::HolderOfOneClaim | Rule::DecidesAgainForItsClaim => {
+            (pulling(Budget { lost: 1, late: 1, ..NONE }), Safety(Flaw::Stale))
+        }
     };
     (protocol.without(rule), breaks)
 }

@@ -34,6 +34,8 @@ pub struct Job {
     /// Its clock hand has passed.
     pub due: bool,
     pub token: Option<u8>,
+    /// Which claim under the token holds it: stands for the time at which it was taken.
+    pub started: u8,
     pub counts: Counts,
     /// Its request is there.
     pub request: bool,
@@ -88,6 +90,7 @@ pub enum Slot {
 pub struct Held {
     pub job: usize,
     pub token: u8,
+    pub started: u8,
     pub mark: Mark,
     pub counts: Counts,
     /// The record is still held by the very claim that gave it (the judge knows; the node does not).
@@ -264,43 +267,45 @@ impl World {
         (1..).find(|token| !known(*token)).unwrap_or(u8::MAX)
     }
 
-    /// The same world, as it is told in one way: nodes are alike, and so are tokens.
+    /// A time at which nobody knows of a claim under this token.
+    pub fn fresh_start(&mut self, token: u8) -> u8 {
+        let known: Vec<_> = self.held().filter(|held| held.token == token).map(|held| held.started).collect();
+        (0..).find(|started| !known.contains(started)).unwrap_or(u8::MAX)
+    }
+
+    /// The same world, as it is told in one way: nodes are alike, and so are tokens, and the claims under one.
     pub fn told_in_one_way(mut self, nodes: usize) -> Self {
         self.nodes[..nodes].sort_unstable();
         self.flights.sort_unstable();
-        let mut known = [0; 32];
-        let mut names = 1..;
-        let mut rename = |token: &mut u8| {
-            let name = &mut known[usize::from(*token)];
-            if *name == 0 {
-                *name = names.next().unwrap_or(u8::MAX);
+        let mut names = Names::default();
+        for job in self.jobs.iter_mut().flatten() {
+            if let Some(token) = &mut job.token {
+                names.claim(token, &mut job.started);
             }
-            *token = *name;
-        };
-        self.jobs.iter_mut().flatten().filter_map(|job| job.token.as_mut()).for_each(&mut rename);
+        }
         for node in &mut self.nodes {
-            for job in node.looks.iter_mut() {
-                if let Look::Writing { saw: Job { token: Some(token), .. }, .. } = job {
-                    rename(token);
+            for look in node.looks.iter_mut() {
+                if let Look::Writing { saw: Job { token: Some(token), .. }, .. } = look {
+                    names.token(token);
                 }
             }
             match &mut node.slot {
                 Slot::Free => {}
-                Slot::Asking { token, .. } => rename(token),
+                Slot::Asking { token, .. } => names.token(token),
                 Slot::Taken { run, next } => {
-                    rename(&mut run.held.token);
-                    run.claim.iter_mut().for_each(&mut rename);
-                    next.iter_mut().for_each(|next| rename(&mut next.token));
+                    names.claim(&mut run.held.token, &mut run.held.started);
+                    run.claim.iter_mut().for_each(|token| names.token(token));
+                    next.iter_mut().for_each(|next| names.claim(&mut next.token, &mut next.started));
                 }
             }
         }
         for flight in &mut self.flights {
             match flight {
-                Flight::Insert { claim, .. } => claim.iter_mut().for_each(&mut rename),
-                Flight::Claim { token, .. } => rename(token),
+                Flight::Insert { claim, .. } => claim.iter_mut().for_each(|token| names.token(token)),
+                Flight::Claim { token, .. } => names.token(token),
                 Flight::Finish { held, claim, .. } => {
-                    rename(&mut held.token);
-                    claim.iter_mut().for_each(&mut rename);
+                    names.claim(&mut held.token, &mut held.started);
+                    claim.iter_mut().for_each(|token| names.token(token));
                 }
             }
         }
@@ -319,6 +324,34 @@ impl World {
         });
         slots.flatten().flatten().chain(flights)
     }
+}
+
+/// New names for tokens, and for the claims under each, in the order in which they come up.
+#[derive(Default)]
+struct Names {
+    tokens: Vec<u8>,
+    claims: Vec<Vec<u8>>,
+}
+
+impl Names {
+    fn token(&mut self, token: &mut u8) {
+        let name = name(&mut self.tokens, *token);
+        self.claims.resize(self.tokens.len(), Vec::new());
+        *token = name + 1;
+    }
+
+    fn claim(&mut self, token: &mut u8, started: &mut u8) {
+        self.token(token);
+        *started = name(&mut self.claims[usize::from(*token) - 1], *started);
+    }
+}
+
+fn name(known: &mut Vec<u8>, old: u8) -> u8 {
+    let place = known.iter().position(|known| *known == old).unwrap_or_else(|| {
+        known.push(old);
+        known.len() - 1
+    });
+    place as u8
 }
 
 impl Node {
