@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::{
     client::Client,
+    jobs::{Expected, ended_right, job},
     process::{Demo, prove},
 };
 
@@ -88,29 +89,4 @@ async fn submit(address: SocketAddr, first: usize, accepted: Arc<AtomicUsize>) -
         accepted.fetch_add(1, Ordering::SeqCst);
     }
     jobs
-}
-
-enum Expected {
-    Result(Value),
-    Error(&'static str),
-}
-
-fn job(number: usize) -> (&'static str, Value, Expected) {
-    match number % 6 {
-        0 => ("/echo", json!({ "n": number }), Expected::Result(json!({ "n": number }))),
-        1 => ("/sleep", json!({ "ms": number % 300 }), Expected::Result(json!({ "ms": number % 300 }))),
-        2 => ("/flaky", json!({ "failures": number % 3 }), Expected::Result(json!({ "attempts": number % 3 + 1 }))),
-        3 => ("/fail", json!({ "message": "no" }), Expected::Error("Failure")),
-        4 => ("/panic", json!(number), Expected::Error("Panicked")),
-        _ => ("/data", json!({ "count": number % 3 + 1 }), Expected::Result(json!({ "data": "Ahmed" }))),
-    }
-}
-
-/// Waits for a job's end, and gives its last status.
-async fn ended_right(client: &mut Client, job: &str, expected: &Expected) -> Value {
-    match expected {
-        Expected::Result(result) => assert_eq!(client.result(job).await, *result, "{job}"),
-        Expected::Error(kind) => assert_eq!(client.error(job).await.0, *kind, "{job}"),
-    }
-    client.get(&format!("{job}/status")).await.json()
 }

@@ -1,6 +1,6 @@
 //! A client of one connection.
 
-use std::net::SocketAddr;
+use std::{io, net::SocketAddr};
 
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::process::{Demo, PATIENCE};
+use super::process::{Demo, PATIENCE};
 
 /// A connection that is kept.
 #[derive(Debug)]
@@ -26,9 +26,9 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    pub(crate) async fn open(address: SocketAddr) -> hyper::Result<Self> {
-        let stream = TcpStream::connect(address).await.expect("the demo listens");
-        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+    pub(crate) async fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         tokio::spawn(connection);
         Ok(Self(sender))
     }

@@ -1,0 +1,6 @@
+//! The demo as a process, its clients, and jobs of every kind.
+#![allow(dead_code, reason = "each test program uses its part")]
+
+pub(crate) mod client;
+pub(crate) mod jobs;
+pub(crate) mod process;

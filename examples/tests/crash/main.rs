@@ -1,0 +1,20 @@
+//! Nodes, servers and the ways between them break, again and again, while clients submit jobs: every accepted job ends once, and right.
+//!
+//! What happens when is drawn from a seed, which is printed; `ASYNCFLOW_SEED` draws it again, as far as processes repeat themselves.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+#![cfg(unix)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod backing;
+mod dice;
+mod fleet;
+mod frozen;
+mod judge;
+mod load;
+mod nodes;
+mod pair;
+mod redeploy;
+
+use common::{client, jobs, process};
