@@ -1,0 +1,58 @@
+-- What may start within a claim's limits. A rate is two numbers: for how long one start counts, and as many as there may be at once.
+
+local held_back, started
+
+do
+  local RUNNING, PER_KEY, RATE_ONE, RATE_ALL, KEY_RATE_ONE, KEY_RATE_ALL = 3, 4, 5, 6, 7, 8
+  -- When what started is paid back, of the flow and of its keys.
+  local paid = {}
+
+  local function paid_of(name)
+    if paid[name] == nil then paid[name] = tonumber(redis.call('ZSCORE', base .. 's', name) or nil) or false end
+    return paid[name]
+  end
+
+  local function pay(name, at)
+    paid[name] = at
+    add('s', name, at)
+  end
+
+  -- Whether one more may start by a rate, as `Rate::start` and `Rate::owed` say: nothing, or how long until one may.
+  local function over(name, one, all)
+    local last = paid_of(name)
+    if not last then return nil end
+    if last > now + all then
+      last = now + all
+      pay(name, last)
+    end
+    local owed = math.max(last - now, 0) + one
+    if owed > all then return owed - all end
+  end
+
+  local function start(name, one)
+    pay(name, now + math.max((paid_of(name) or now) - now, 0) + one)
+  end
+
+  -- Whether a job of this key may start: nothing; or whether it is the `flow` that has to wait or the `key`, and how long if that is known.
+  function held_back(limits, key)
+    if limits[RUNNING] >= 0 and count(PROCESSING) >= limits[RUNNING] then
+      backs.f = true
+      return 'flow'
+    end
+    local wait = limits[RATE_ALL] >= 0 and over('f', limits[RATE_ONE], limits[RATE_ALL])
+    if wait then return 'flow', wait end
+    if not key then return nil end
+    if limits[PER_KEY] >= 0 and running(key) >= limits[PER_KEY] then
+      backs['k' .. key] = true
+      return 'key'
+    end
+    wait = limits[KEY_RATE_ALL] >= 0 and over('k' .. key, limits[KEY_RATE_ONE], limits[KEY_RATE_ALL])
+    if wait then return 'key', wait end
+  end
+
+  -- A job of this key starts.
+  function started(limits, key)
+    if limits[RATE_ALL] >= 0 then start('f', limits[RATE_ONE]) end
+    if key and limits[KEY_RATE_ALL] >= 0 then start('k' .. key, limits[KEY_RATE_ONE]) end
+  end
+end

@@ -1,0 +1,71 @@
+//! What goes wrong on the way or in the server, and what callers are told of it. Nothing here shows a password.
+
+use asyncflow_core::store::StoreError;
+use redis::{ErrorKind, RedisError, ServerError};
+
+/// What a connection said, of the server of this name.
+pub(crate) fn of_connection(error: &RedisError, server: &str) -> StoreError {
+    match error.kind() {
+        ErrorKind::AuthenticationFailed => refused_user(server),
+        ErrorKind::InvalidClientConfig => {
+            StoreError::unusable(format_args!("{server} cannot be connected to: {}", error.category()))
+        }
+        _ if error.code().is_some() => {
+            of_code(error.code().unwrap_or_default(), error.detail().unwrap_or_default(), server)
+        }
+        _ => StoreError::unavailable(format_args!("{server} cannot be reached: {}", error.category())),
+    }
+}
+
+/// What the server answered.
+pub(crate) fn of_answer(error: &ServerError, server: &str) -> StoreError {
+    of_code(error.code(), error.details().unwrap_or_default(), server)
+}
+
+pub(crate) fn timed_out(server: &str) -> StoreError {
+    StoreError::unavailable(format_args!("{server} did not answer in time"))
+}
+
+/// An answer that no server of ours gives.
+pub(crate) fn odd(server: &str) -> StoreError {
+    StoreError::unavailable(format_args!("{server} gave an answer that makes no sense"))
+}
+
+fn refused_user(server: &str) -> StoreError {
+    StoreError::unusable(format_args!(
+        "{server} does not let this user in: see to the user and the password in the URL"
+    ))
+}
+
+fn of_code(code: &str, detail: &str, server: &str) -> StoreError {
+    let mend = |what: &str| StoreError::unusable(format_args!("{server} {what}"));
+    match code {
+        "OOM" => mend("has no memory left: raise its `maxmemory`, or keep ended jobs for less time"),
+        "MISCONF" => mend("cannot write to its disk: free some room there, or see its log"),
+        "NOAUTH" | "WRONGPASS" => refused_user(server),
+        "NOPERM" => mend(&format!(
+            "does not let this user do what is needed: give it `+@all` on the keys and channels of the prefix ({detail})"
+        )),
+        "WRONGTYPE" => mend("has something else in the place of a key of ours: choose another prefix"),
+        "MOVED" | "CROSSSLOT" => {
+            mend("is part of a cluster: connect with the cluster feature, by the builder's `cluster`")
+        }
+        "READONLY" | "MASTERDOWN" | "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "NOREPLICAS" | "UNBLOCKED" => {
+            StoreError::unavailable(format_args!("{server} does not take this now ({code})"))
+        }
+        _ => mend(&format!("does not work as it should ({code} {detail})")),
+    }
+}
+
+/// Whether a connection has to be made anew after this answer: it leads to a server that takes no writes any more.
+pub(crate) fn is_demoted(error: &ServerError) -> bool {
+    matches!(error.code(), "READONLY" | "MASTERDOWN")
+}
+
+/// What is wrong with a URL, which is not shown: it may hold a password.
+pub(crate) fn of_url(error: &RedisError) -> StoreError {
+    StoreError::unusable(format_args!(
+        "the URL names no server ({}): it is `redis://[user:password@]host[:port][/database]`, or `rediss://…` where the `tls` feature is on",
+        error.category()
+    ))
+}

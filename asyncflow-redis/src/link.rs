@@ -1,0 +1,111 @@
+//! A connection to the server that many ask at once, made anew when it is lost or gives no answer.
+
+use std::{
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use asyncflow_core::store::StoreError;
+use redis::{AsyncConnectionConfig, Client, Pipeline, Value, aio::MultiplexedConnection};
+use tokio::{sync::Mutex, time::Instant};
+
+use crate::failure;
+
+pub(crate) struct Link {
+    client: Client,
+    server: Arc<str>,
+    /// How long an answer may take, and a connection.
+    patience: Duration,
+    /// Held while a connection is made, so that many who find it lost make one.
+    making: Mutex<()>,
+    made: std::sync::Mutex<Option<Made>>,
+}
+
+#[derive(Clone)]
+struct Made {
+    connection: MultiplexedConnection,
+    /// How many answers have come.
+    answers: Arc<AtomicU64>,
+}
+
+impl Link {
+    pub(crate) fn new(client: Client, server: Arc<str>, patience: Duration) -> Self {
+        Self { client, server, patience, making: Mutex::default(), made: std::sync::Mutex::default() }
+    }
+
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Sends commands in one go, and waits for all answers, for so long at most. Who gives up waiting may have had them done.
+    ///
+    /// # Errors
+    /// The server cannot be reached or does not answer; what it answers to single commands is among the answers.
+    pub(crate) async fn ask(&self, commands: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        let end = Instant::now() + self.patience;
+        let late = || failure::timed_out(&self.server);
+        let mut made = tokio::time::timeout_at(end, self.made()).await.map_err(|_| late())??;
+        let before = made.answers.load(Ordering::Relaxed);
+        let asked = made.connection.send_packed_commands(commands, 0, commands.len());
+        match tokio::time::timeout_at(end, asked).await {
+            Ok(Ok(values)) => {
+                made.answers.fetch_add(1, Ordering::Relaxed);
+                if values.iter().any(|value| matches!(value, Value::ServerError(error) if failure::is_demoted(error))) {
+                    self.give_up(&made);
+                }
+                Ok(values)
+            }
+            Ok(Err(error)) => {
+                self.give_up(&made);
+                Err(failure::of_connection(&error, &self.server))
+            }
+            Err(_) => {
+                // Where others were answered meanwhile, it is this answer that is long, and not the connection that is dead.
+                if made.answers.load(Ordering::Relaxed) == before {
+                    self.give_up(&made);
+                }
+                Err(late())
+            }
+        }
+    }
+
+    /// The connection that there is, or a new one.
+    async fn made(&self) -> Result<Made, StoreError> {
+        if let Some(made) = self.known() {
+            return Ok(made);
+        }
+        let _making = self.making.lock().await;
+        if let Some(made) = self.known() {
+            return Ok(made);
+        }
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(self.patience)).set_response_timeout(None);
+        let connection = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .map_err(|error| failure::of_connection(&error, &self.server))?;
+        let made = Made { connection, answers: Arc::default() };
+        *self.lock() = Some(made.clone());
+        Ok(made)
+    }
+
+    fn known(&self) -> Option<Made> {
+        self.lock().clone()
+    }
+
+    /// The next one who asks makes a new connection, unless somebody did by now.
+    fn give_up(&self, lost: &Made) {
+        let mut made = self.lock();
+        if made.as_ref().is_some_and(|made| Arc::ptr_eq(&made.answers, &lost.answers)) {
+            *made = None;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Made>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,85 @@
+//! News of what all nodes write: one connection of its own, which subscribes anew whenever it was lost.
+
+use std::{sync::Arc, time::Duration};
+
+use asyncflow_core::{JobId, JobKey, store::Hints};
+use futures_util::{Stream, StreamExt};
+use redis::{Client, Msg, RedisResult, aio::PubSubSink};
+use tokio::{runtime::Handle, task::JoinHandle};
+
+/// How often the connection is tried, and how long it may take to answer.
+const PING: Duration = Duration::from_secs(5);
+/// How long to wait before subscribing anew.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Dropped, it ends.
+pub(crate) struct Listener(JoinHandle<()>);
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Listener {
+    pub(crate) fn start(client: Client, channel: Arc<str>, hints: Hints, runtime: &Handle) -> Self {
+        Self(runtime.spawn(async move {
+            loop {
+                // What it was that failed does not matter: it is done again.
+                let _ = listen(&client, &channel, &hints).await;
+                tokio::time::sleep(PAUSE).await;
+            }
+        }))
+    }
+}
+
+async fn listen(client: &Client, channel: &str, hints: &Hints) -> RedisResult<()> {
+    let late = || (redis::ErrorKind::Io, "no answer in time");
+    let (mut sink, mut messages) =
+        tokio::time::timeout(PING, client.get_async_pubsub()).await.map_err(|_| late())??.split();
+    tokio::time::timeout(PING, sink.subscribe(channel)).await.map_err(|_| late())??;
+    // Whatever was told until now is lost.
+    hints.anything();
+    loop {
+        match next(&mut sink, &mut messages).await? {
+            Some(message) => tell(message.get_payload_bytes(), hints),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// The next message; a connection that carries none is tried from time to time, or one that is dead would never be noticed.
+async fn next(sink: &mut PubSubSink, messages: &mut (impl Stream<Item = Msg> + Unpin)) -> RedisResult<Option<Msg>> {
+    loop {
+        if let Ok(message) = tokio::time::timeout(PING, messages.next()).await {
+            return Ok(message);
+        }
+        tokio::time::timeout(PING, sink.ping::<redis::Value>())
+            .await
+            .map_err(|_| (redis::ErrorKind::Io, "no answer in time"))??;
+    }
+}
+
+/// Tells what a message of a script says: see the end of `lua/write/9_all.lua`. Of what is none of ours, that anything may have changed.
+fn tell(message: &[u8], hints: &Hints) {
+    if told(message, hints).is_none() {
+        hints.anything();
+    }
+}
+
+fn told(message: &[u8], hints: &Hints) -> Option<()> {
+    let (size, rest) = message.split_first_chunk()?;
+    let (&ready, rest) = rest.split_first()?;
+    let (marked, rest) = rest.split_first_chunk()?;
+    let (name, ids) = rest.split_at_checked(usize::from(u16::from_be_bytes(*size)))?;
+    let (marks, changes) = ids.split_at_checked(usize::try_from(u32::from_be_bytes(*marked)).ok()?.checked_mul(16)?)?;
+    let flow: Arc<str> = std::str::from_utf8(name).ok()?.into();
+    let job =
+        |id: &[u8]| Some(JobKey { flow: flow.clone(), id: JobId::from_u128(u128::from_be_bytes(id.try_into().ok()?)) });
+    if ready == 1 {
+        hints.ready(&flow);
+    }
+    changes.chunks(16).filter_map(job).for_each(|job| hints.changed(&job));
+    marks.chunks(16).filter_map(job).for_each(|job| hints.marked(&job));
+    Some(())
+}

@@ -1,0 +1,89 @@
+//! The scripts that run in the server, called by their names: it knows them until it is started anew, and is then told again.
+
+use std::sync::{Arc, OnceLock};
+
+use asyncflow_core::store::StoreError;
+use redis::{Cmd, Pipeline, ServerErrorKind, Value, cmd};
+
+use crate::{failure, link::Link};
+
+#[derive(Clone, Copy)]
+pub(crate) enum Script {
+    Write,
+    Due,
+    Counts,
+    Settings,
+}
+
+const SOURCES: [&str; 4] = [
+    concat!(
+        include_str!("../lua/write/1_records.lua"),
+        include_str!("../lua/write/2_pending.lua"),
+        include_str!("../lua/write/3_lines.lua"),
+        include_str!("../lua/write/4_limits.lua"),
+        include_str!("../lua/write/5_change.lua"),
+        include_str!("../lua/write/6_insert.lua"),
+        include_str!("../lua/write/7_claim.lua"),
+        include_str!("../lua/write/8_batch.lua"),
+        include_str!("../lua/write/9_all.lua"),
+    ),
+    include_str!("../lua/due.lua"),
+    include_str!("../lua/counts.lua"),
+    include_str!("../lua/settings.lua"),
+];
+
+/// What the server calls the scripts: the same in every server.
+#[derive(Default)]
+pub(crate) struct Scripts(OnceLock<[Arc<str>; SOURCES.len()]>);
+
+impl Scripts {
+    /// Tells the server the scripts.
+    pub(crate) async fn load(&self, link: &Link) -> Result<(), StoreError> {
+        let mut load = Pipeline::new();
+        for source in SOURCES {
+            load.cmd("SCRIPT").arg("LOAD").arg(source);
+        }
+        let mut names = Vec::new();
+        for answer in link.ask(&load).await? {
+            names.push(match answer {
+                Value::BulkString(name) => Arc::from(String::from_utf8_lossy(&name)),
+                Value::ServerError(error) => return Err(failure::of_answer(&error, link.server())),
+                _ => return Err(failure::odd(link.server())),
+            });
+        }
+        let names = names.try_into().map_err(|_| failure::odd(link.server()))?;
+        // Known already, they are the same.
+        let _ = self.0.set(names);
+        Ok(())
+    }
+
+    /// A call of a script that concerns one key, to which its arguments are added.
+    pub(crate) fn call(&self, script: Script, key: &str) -> Cmd {
+        let mut call = cmd("EVALSHA");
+        let name = self.0.get().map_or("", |names| &names[script as usize]);
+        call.arg(name).arg(1).arg(key);
+        call
+    }
+
+    /// Sends commands; those that call scripts which the server has forgotten are sent again, once it knows them.
+    pub(crate) async fn ask(&self, link: &Link, commands: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        let mut answers = link.ask(commands).await?;
+        let forgotten =
+            |answer: &Value| matches!(answer, Value::ServerError(e) if e.kind() == Some(ServerErrorKind::NoScript));
+        let failed: Vec<_> = (0..answers.len()).filter(|n| forgotten(&answers[*n])).collect();
+        if failed.is_empty() {
+            return Ok(answers);
+        }
+        self.load(link).await?;
+        let mut again = Pipeline::with_capacity(failed.len());
+        for (n, command) in commands.cmd_iter().enumerate() {
+            if failed.contains(&n) {
+                again.add_command(command.clone());
+            }
+        }
+        for (n, answer) in failed.into_iter().zip(link.ask(&again).await?) {
+            answers[n] = answer;
+        }
+        Ok(answers)
+    }
+}

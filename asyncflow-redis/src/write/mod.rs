@@ -1,0 +1,98 @@
+//! A batch becomes one pipeline of scripts, one for each flow that it touches, and their answers its answers.
+
+mod decode;
+mod encode;
+
+use std::sync::Arc;
+
+use asyncflow_core::{
+    JobKey,
+    store::{Answers, Batch, Pick, StoreError},
+};
+use redis::{Pipeline, Value};
+
+use crate::{
+    failure,
+    scripts::Script,
+    server::{Flow, Server},
+};
+
+/// What of a batch is of one flow: places in the batch's own lists.
+pub(crate) struct Share {
+    flow: Arc<Flow>,
+    inserts: Vec<usize>,
+    changes: Vec<usize>,
+    claims: Vec<usize>,
+}
+
+impl Server {
+    /// Writes a batch.
+    pub(crate) async fn write_batch(&self, batch: &Batch) -> Result<Answers, StoreError> {
+        encode::check(batch)?;
+        let shares = self.shares(batch);
+        let (mut calls, mut ahead) = (Pipeline::with_capacity(shares.len()), 0);
+        for share in shares.iter().filter(|share| !share.inserts.is_empty() && !share.flow.is_listed()) {
+            // Before its first job, so that whoever looks for what is due finds the flow.
+            calls.cmd("SADD").arg(self.flows_key()).arg(&*share.flow.name);
+            ahead += 1;
+        }
+        for share in &shares {
+            let mut call = self.scripts.call(Script::Write, &share.flow.base);
+            call.arg(self.time()).arg(&*self.channel).arg(&*share.flow.name);
+            encode::arguments(&mut call, share, batch, &self.policies)?;
+            calls.add_command(call);
+        }
+        if calls.is_empty() {
+            return Ok(Answers::default());
+        }
+        let mut answers = self.scripts.ask(&self.writes, &calls).await?;
+        let of_flows = answers.split_off(ahead.min(answers.len()));
+        for answer in answers {
+            self.answer(answer)?;
+        }
+        for share in shares.iter().filter(|share| !share.inserts.is_empty()) {
+            share.flow.listed();
+        }
+        self.answers(batch, &shares, of_flows).await
+    }
+
+    fn shares(&self, batch: &Batch) -> Vec<Share> {
+        let mut shares = Vec::new();
+        for (n, insert) in batch.inserts.iter().enumerate() {
+            self.share(&mut shares, &insert.job.flow).inserts.push(n);
+        }
+        for (n, change) in batch.changes.iter().enumerate() {
+            self.share(&mut shares, &change.job.flow).changes.push(n);
+        }
+        for (n, claim) in batch.claims.iter().enumerate() {
+            let (Pick::Job(JobKey { flow, .. }) | Pick::Next { flow, .. }) = &claim.pick;
+            self.share(&mut shares, flow).claims.push(n);
+        }
+        shares
+    }
+
+    /// The share of a flow.
+    fn share<'a>(&self, shares: &'a mut Vec<Share>, flow: &Arc<str>) -> &'a mut Share {
+        let at = shares.iter().position(|share| share.flow.name == *flow).unwrap_or_else(|| {
+            let flow = self.flow(flow);
+            shares.push(Share { flow, inserts: Vec::new(), changes: Vec::new(), claims: Vec::new() });
+            shares.len() - 1
+        });
+        &mut shares[at]
+    }
+
+    async fn answers(&self, batch: &Batch, shares: &[Share], of_flows: Vec<Value>) -> Result<Answers, StoreError> {
+        let mut raw = decode::Raw::new(batch);
+        for (share, answer) in shares.iter().zip(of_flows) {
+            if let Value::ServerError(error) = &answer {
+                if let Some(unreadable) = decode::unreadable(error, &share.flow.name) {
+                    return Err(unreadable);
+                }
+            }
+            let Value::Array(answer) = self.answer(answer)? else { return Err(failure::odd(self.writes.server())) };
+            raw.add(batch, share, answer).ok_or_else(|| failure::odd(self.writes.server()))?;
+        }
+        self.learn(raw.records()).await?;
+        raw.read(&self.policies).ok_or_else(|| failure::odd(self.writes.server()))?
+    }
+}
