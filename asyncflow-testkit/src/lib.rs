@@ -4,6 +4,7 @@
 
 pub mod engine;
 pub mod faults;
+pub mod growth;
 pub mod http;
 pub mod model;
 pub mod proxy;
