@@ -5,7 +5,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
+use chacha20::{
+    ChaCha12Rng,
+    rand_core::{Rng, SeedableRng},
+};
 
 use crate::job::{JobId, Stamp, Token};
 
@@ -13,23 +16,25 @@ use crate::job::{JobId, Stamp, Token};
 pub(crate) struct Chance(Mutex<Source>);
 
 struct Source {
-    random: StdRng,
+    random: ChaCha12Rng,
     /// The last id's time: milliseconds, then 12 bits of order.
     last: u64,
 }
 
 impl Chance {
     /// Seeded by the system.
-    pub(crate) fn from_system() -> Result<Self, rand::rngs::SysError> {
-        StdRng::try_from_rng(&mut rand::rngs::SysRng).map(Self::of)
+    pub(crate) fn from_system() -> Result<Self, getrandom::Error> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)?;
+        Ok(Self::of(ChaCha12Rng::from_seed(seed)))
     }
 
     /// Seeded by a test: its ids can be guessed.
     pub(crate) fn from_seed(seed: u64) -> Self {
-        Self::of(StdRng::seed_from_u64(seed))
+        Self::of(ChaCha12Rng::seed_from_u64(seed))
     }
 
-    fn of(random: StdRng) -> Self {
+    fn of(random: ChaCha12Rng) -> Self {
         Self(Mutex::new(Source { random, last: 0 }))
     }
 
@@ -45,12 +50,15 @@ impl Chance {
 
     /// A new token.
     pub(crate) fn token(&self) -> Token {
-        Token::from_u128(self.source().random.random())
+        let random = &mut self.source().random;
+        let [low, high] = [random.next_u64(), random.next_u64()].map(u128::from);
+        Token::from_u128(high << 64 | low)
     }
 
-    /// A number from 0 to 1.
+    /// A number from 0 to 1, in as many steps as its mantissa has.
     pub(crate) fn share(&self) -> f64 {
-        self.source().random.random()
+        const STEPS: u32 = f64::MANTISSA_DIGITS;
+        (self.source().random.next_u64() >> (u64::BITS - STEPS)) as f64 / (1_u64 << STEPS) as f64
     }
 
     fn source(&self) -> std::sync::MutexGuard<'_, Source> {
@@ -81,5 +89,14 @@ mod tests {
         let [a, b] = [Chance::from_seed(7), Chance::from_seed(7)];
         assert_eq!((a.token(), a.share()), (b.token(), b.share()));
         assert_ne!(a.token(), Chance::from_seed(8).token());
+    }
+
+    #[test]
+    fn the_system_seeds_each_node_differently_and_shares_are_even() {
+        let [a, b] = [(), ()].map(|()| Chance::from_system().unwrap());
+        assert_ne!(a.token(), b.token());
+        let mut tenths = [0; 10];
+        (0..10_000).for_each(|_| tenths[(a.share() * 10.0) as usize] += 1);
+        assert!(tenths.iter().all(|tenth| (800..1_200).contains(tenth)), "{tenths:?}");
     }
 }

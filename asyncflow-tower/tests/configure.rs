@@ -156,6 +156,8 @@ async fn a_layer_leads_to_no_other_endpoint() {
             .service(inner)
     });
     let service = FlowService::builder(engine().await).layer(Endpoint::Enqueue, astray).build().unwrap();
+    let shown = format!("{service:?}");
+    assert!(shown.contains("echo") && shown.contains("raw"), "{shown}");
     post(&service, "/echo", &[], "1").await.is_problem(404, "not-found");
     assert_eq!(post(&service, "/raw", &[], "1").await.status, 202);
 }

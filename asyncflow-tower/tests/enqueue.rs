@@ -3,10 +3,18 @@
 
 mod common;
 
-use asyncflow_tower::FlowService;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use asyncflow_tower::{BoxError, FlowService};
 use bytes::Bytes;
 use common::*;
 use http::{HeaderValue, Method, Request};
+use http_body::{Body, Frame};
+use tokio::sync::mpsc;
 
 async fn submit(service: &FlowService, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
     call(service, request(Method::POST, path, headers, body)).await
@@ -86,6 +94,7 @@ async fn what_does_not_fit_is_refused_with_its_place() {
     let detail = |answer: &Answer| answer.json()["detail"].as_str().unwrap().to_owned();
     for (body, kind) in [("{", "invalid-json"), ("\u{feff}{}", "invalid-json"), ("[1] 2", "invalid-json")] {
         post(&service, "/items", &[], body).await.is_problem(400, kind);
+        submit(&service, "/items", &[("content-type", "application/vnd.x+json")], body).await.is_problem(400, kind);
     }
     let deep = "[".repeat(128) + &"]".repeat(128);
     submit(&service, "/echo", &[("content-type", "application/json")], deep).await.is_problem(400, "invalid-json");
@@ -124,6 +133,75 @@ async fn a_body_is_read_no_further_than_its_limit() {
     let mut broken = chunked(&[], &[json]);
     broken.body_mut().0 = vec![Err("reset"), Ok(Bytes::from_static(b"{"))];
     call(&service, broken).await.is_problem(400, "invalid-request");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_of_just_the_limit_is_taken() {
+    let service = service().await;
+    let fits = format!("{:64}", r#"{"items":[{"count":7}]}"#);
+    let json = ("content-type", "application/json");
+    let length = ("content-length", "64");
+    let accepted = submit(&service, "/items", &[json, length], fits.clone()).await;
+    assert_eq!(result(&service, "items", accepted).await.body, "7");
+    let frames = fits.as_bytes().chunks(16).rev().map(|frame| Ok(Bytes::copy_from_slice(frame))).collect();
+    let chunked = Request::post("/items").header(json.0, json.1).body(Frames(frames)).unwrap();
+    assert_eq!(result(&service, "items", call(&service, chunked).await).await.body, "7");
+}
+
+/// A body that is sent bit by bit.
+struct Sent(mpsc::UnboundedReceiver<&'static str>);
+
+impl Body for Sent {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.0.poll_recv(cx).map(|text| text.map(|text| Ok(Frame::data(text.into()))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_received_at_once_has_room_for_so_many_bytes_by_doubling() {
+    let service = service().await;
+    let json = ("content-type", "application/json");
+    // A node has room for 64 bytes.
+    let (send, sent) = mpsc::unbounded_channel();
+    let slow = tokio::spawn({
+        let (service, body) = (service.clone(), Sent(sent));
+        async move { call(&service, Request::post("/items").header(json.0, json.1).body(body).unwrap()).await }
+    });
+    let spaces = |bytes: usize| " ".repeat(bytes);
+    let settled = || tokio::time::sleep(Duration::from_millis(1));
+    send.send("                    ").unwrap();
+    settled().await;
+    let beside = submit(&service, "/items", &[json], spaces(45)).await;
+    beside.is_problem(503, "unavailable");
+    assert_eq!(beside.header("retry-after"), Some("1"));
+    submit(&service, "/items", &[json], spaces(44)).await.is_problem(400, "invalid-json");
+    // One byte more than the 20 that it asked for: it asks for 40.
+    send.send(r#"{"#).unwrap();
+    settled().await;
+    submit(&service, "/items", &[json], spaces(25)).await.is_problem(503, "unavailable");
+    submit(&service, "/items", &[json], spaces(24)).await.is_problem(400, "invalid-json");
+    send.send(r#""items":[]}"#).unwrap();
+    settled().await;
+    submit(&service, "/items", &[json], spaces(24)).await.is_problem(400, "invalid-json");
+    drop(send);
+    assert_eq!(result(&service, "items", slow.await.unwrap()).await.body, "0");
+    submit(&service, "/items", &[json], spaces(64)).await.is_problem(400, "invalid-json");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_not_new_is_looked_at_less_often() {
+    let service = service().await;
+    let key = ("idempotency-key", "k");
+    let new = post(&service, "/slow", &[key], "100000").await;
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    let found = post(&service, "/slow", &[key], "100000").await;
+    let waited = post(&service, "/slow", &[("prefer", "wait=20")], "100000").await;
+    let after =
+        [new, found, waited].map(|answer| (answer.status.as_u16(), answer.header("retry-after").map(str::to_owned)));
+    assert_eq!(after, ["1", "5", "2"].map(|seconds| (202, Some(seconds.to_owned()))));
 }
 
 #[tokio::test(start_paused = true)]

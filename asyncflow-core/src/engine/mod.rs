@@ -158,7 +158,7 @@ impl Drop for Owner {
                 "the engine was dropped without a shutdown: it claims no more jobs"
             );
             let node = self.node.clone();
-            self.node.runtime.spawn(async move {
+            self.node.aside(async move {
                 node.crew.idle().await;
                 node.advance(Phase::Closed);
             });

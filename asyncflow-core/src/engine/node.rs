@@ -254,6 +254,12 @@ impl Node {
         Ok(changed)
     }
 
+    /// Does work in a task of its own, whose kind is one for all: each kind that there is makes the crate longer to build.
+    pub(crate) fn aside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let work: Work<()> = Box::pin(work);
+        self.runtime.spawn(work);
+    }
+
     /// Runs a future to its end even if whoever waits for it goes away. `None`: the runtime is shutting down.
     pub(crate) async fn uninterrupted<T: Send + 'static>(&self, work: Work<T>) -> Option<T> {
         match self.begun(work).await {

@@ -1,6 +1,6 @@
 //! An engine's start: what is asked of it is checked, the store is waited for, and the parts of the node begin.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -8,7 +8,7 @@ use super::{
     EngineBuilder, FlowEngine, Owner, Role, Timing,
     alarm::Alarm,
     news,
-    node::{Line, Node, Phase},
+    node::{Line, Node, Phase, Work},
     recovery,
     settings::Live,
     waiting::Waiting,
@@ -136,24 +136,21 @@ impl EngineBuilder {
 impl Node {
     /// Starts what the node does by itself, each part for as long as the node lives.
     fn begin(self: Arc<Self>) {
-        self.live(recovery::look_after);
-        self.live(news::listen);
+        self.live(|node| Box::pin(recovery::look_after(node)));
+        self.live(|node| Box::pin(news::listen(node)));
         if self.role != Role::Serve {
             self.waiting.hints.want_jobs(true);
-            self.live(worker::keep_leases);
-            self.live(worker::write_reports);
-            self.runtime.spawn(execute(self.clone()));
+            self.live(|node| Box::pin(worker::keep_leases(node)));
+            self.live(|node| Box::pin(worker::write_reports(node)));
+            self.aside(execute(self.clone()));
             self.word.notify_one();
         }
     }
 
     /// Does a part until the node is closed; after a pause again where a store's panic ended it.
-    fn live<F>(self: &Arc<Self>, part: impl Fn(Arc<Self>) -> F + Send + 'static)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    fn live(self: &Arc<Self>, part: fn(Arc<Self>) -> Work<()>) {
         let node = self.clone();
-        self.runtime.spawn(async move {
+        self.aside(async move {
             while node.phase() < Phase::Closed {
                 let mut task = node.runtime.spawn(part(node.clone()));
                 let ended = tokio::select! {

@@ -356,9 +356,9 @@ impl Node {
         };
         if let (Some(claim), Some(slot)) = (batch.claims.pop(), slot.take()) {
             let node = self.clone();
-            self.runtime.spawn(async move {
+            self.aside(async move {
                 let claimed = node.resolve(slot.line(), claim).await;
-                node.start_all(vec![slot], claimed)
+                node.start_all(vec![slot], claimed);
             });
         }
         match error {

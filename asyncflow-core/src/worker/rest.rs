@@ -39,8 +39,7 @@ impl Node {
                 *lock(&worker.job) = Some((slot, task));
                 worker.wake.notify_one();
             }
-            // Boxed, since the runtime moves what it is given more than once.
-            None => drop(self.runtime.spawn(Box::pin(work(self.clone(), slot, task)))),
+            None => self.aside(work(self.clone(), slot, task)),
         }
     }
 

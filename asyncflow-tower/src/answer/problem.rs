@@ -151,3 +151,70 @@ impl Refusal {
         let _nobody_asks = &self.cause;
     }
 }
+
+#[cfg(feature = "tracing")]
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        sync::{Arc, Mutex},
+    };
+
+    use tracing_subscriber::filter::LevelFilter;
+
+    use super::*;
+    use crate::answer::naming::Naming;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What the log has of a refusal.
+    fn told(refusal: Refusal) -> String {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(LevelFilter::DEBUG)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let wire =
+            Wire { naming: Naming::default(), prefix: "".into(), base_url: None, problem_base: "urn:problem:".into() };
+        let answer = tracing::subscriber::with_default(subscriber, || refusal.answer(&wire));
+        assert!(answer.status().as_u16() >= 400);
+        String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn a_refusal_is_told_to_the_operator_as_loudly_as_it_deserves() {
+        let internal = told(Refusal::new(Problem::Internal, "it failed").because("a cause"));
+        let store = told(StoreError::unusable("no such server").into());
+        let client = told(Refusal::not_found());
+        for (told, level, text, status) in [
+            (&internal, " ERROR ", "request failed", "status=500 kind=\"internal\""),
+            (&store, " WARN ", "request not served", "status=503 kind=\"unavailable\""),
+            (&client, " DEBUG ", "request refused", "status=404 kind=\"not-found\""),
+        ] {
+            assert_eq!(told.lines().count(), 1, "{told}");
+            for part in [level, text, status, "instance=\"urn:uuid:", "detail="] {
+                assert!(told.contains(part), "no {part}: {told}");
+            }
+        }
+        assert!(internal.contains("cause=\"a cause\"") && store.contains("no such server"), "{internal}{store}");
+    }
+
+    #[test]
+    fn what_quotes_a_request_is_for_its_sender_alone() {
+        let told = told(Refusal::new(Problem::InvalidRequest, "name: hunter2 is none".to_owned()));
+        assert!(told.contains("status=422") && !told.contains("hunter2"), "{told}");
+    }
+}

@@ -147,6 +147,8 @@ mod tests {
         }
         assert_eq!(body.len(), all.len());
         assert_eq!(body.push(&b"x"[..]), Err(TooLarge));
+        assert!(body.pieces.iter().all(|piece| (PIECES.0..=PIECES.1).contains(&piece.capacity())));
+        assert!(body.pieces.len() < 20, "the pieces grow: {}", body.pieces.len());
         assert!(body.finish() == all);
     }
 

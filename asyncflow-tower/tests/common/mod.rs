@@ -4,11 +4,14 @@
 use std::{
     convert::Infallible,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use asyncflow_core::{DecodeError, FlowEngine, FlowOptions, FromPayload, JobContext, Progress, Raw, store::Part};
+use asyncflow_core::{
+    DecodeError, FlowEngine, FlowOptions, FromPayload, JobContext, Progress, Raw, Stamp, TokioClock, store::Part,
+};
 use asyncflow_tower::{BoxError, FlowBody, FlowService};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
@@ -60,6 +63,7 @@ impl std::error::Error for ArgumentError {}
 /// `echo`, `items`, `text` and `raw` give back what they were given, `fail` fails, `slow` sleeps (with a word of progress), `panic` panics.
 pub async fn engine() -> FlowEngine {
     FlowEngine::builder()
+        .clock(Arc::new(TokioClock::at(Stamp::from_micros(1_700_000_000_000_000))))
         .flow("echo", |json: Value, _: JobContext| async move { Ok::<_, Infallible>(json) })
         .flow_with(
             "items",
