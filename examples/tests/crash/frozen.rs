@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    backing::{Backing, Kind},
+    backing::{Backing, Kind, on_stores},
     client::Client,
     fleet::{Fleet, LEASE},
     process::{Demo, PATIENCE},
@@ -17,10 +17,7 @@ const JOBS: usize = 5;
 /// So long that its first run is over when the node wakes, and its second is not.
 const LONG: u64 = 8000;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn frozen_on_sqlite() {
-    frozen(Kind::Sqlite).await;
-}
+on_stores!(frozen: frozen_on_sqlite = Sqlite, frozen_on_redis = Redis);
 
 async fn frozen(kind: Kind) {
     let store = Backing::start(kind).await;

@@ -13,8 +13,10 @@ mod fleet;
 mod frozen;
 mod judge;
 mod load;
+mod network;
 mod nodes;
 mod pair;
 mod redeploy;
+mod servers;
 
 use common::{client, jobs, process};

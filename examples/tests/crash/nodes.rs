@@ -1,7 +1,7 @@
 //! Nodes that are killed in the middle of their work.
 
 use crate::{
-    backing::{Backing, Kind},
+    backing::{Backing, Kind, on_stores},
     dice::Dice,
     fleet::{Fleet, LEASE},
     judge::judge,
@@ -9,15 +9,8 @@ use crate::{
     process::prove,
 };
 
-#[tokio::test(flavor = "multi_thread")]
-async fn alone_on_sqlite() {
-    alone(Kind::Sqlite).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_on_sqlite() {
-    two(Kind::Sqlite).await;
-}
+on_stores!(alone: alone_on_sqlite = Sqlite, alone_on_redis = Redis);
+on_stores!(two: two_on_sqlite = Sqlite, two_on_redis = Redis);
 
 fn kills() -> u64 {
     if prove() { 200 } else { 20 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::{
-    backing::{Backing, Kind},
+    backing::{Backing, Kind, on_stores},
     client::Client,
     fleet::Fleet,
 };
@@ -18,15 +18,8 @@ use crate::{
 /// How often each is asked. Of the times the median counts, as the machine may be busy with something else.
 const TIMES: usize = 5;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn heard_on_sqlite() {
-    heard(Kind::Sqlite).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn unheard_on_sqlite() {
-    unheard(Kind::Sqlite).await;
-}
+on_stores!(heard: heard_on_sqlite = Sqlite, heard_on_redis = Redis);
+on_stores!(unheard: unheard_on_sqlite = Sqlite, unheard_on_redis = Redis);
 
 /// By hints, within a second: a heartbeat is ten minutes away.
 async fn heard(kind: Kind) {

@@ -6,7 +6,7 @@ use asyncflow_core::{Record, Stamp};
 use tokio::time::sleep;
 
 use crate::{
-    backing::{Backing, Kind},
+    backing::{Backing, Kind, on_stores},
     dice::Dice,
     fleet::Fleet,
     judge::judge,
@@ -14,10 +14,7 @@ use crate::{
     process::{Demo, prove},
 };
 
-#[tokio::test(flavor = "multi_thread")]
-async fn redeployed_on_sqlite() {
-    redeployed(Kind::Sqlite).await;
-}
+on_stores!(redeployed: redeployed_on_sqlite = Sqlite, redeployed_on_redis = Redis);
 
 async fn redeployed(kind: Kind) {
     let rounds = if prove() { 20 } else { 3 };

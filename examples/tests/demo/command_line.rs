@@ -5,10 +5,11 @@ use std::{net::TcpListener, process::Output};
 use crate::process::{Demo, command, run};
 
 /// Each flag with a bad value, and what is said then.
-const BAD: [(&str, &str, &str); 12] = [
+const BAD: [(&str, &str, &str); 13] = [
     ("addr", "localhost", "IP address and a port"),
-    ("store", "postgres", "`memory` and `sqlite:PATH`"),
-    ("store", "sqlite:", "`memory` and `sqlite:PATH`"),
+    ("store", "mysql", "`memory`, `sqlite:PATH` and `redis://HOST`"),
+    ("store", "sqlite:", "`sqlite:PATH`"),
+    ("store", "redis:", "`redis://HOST`"),
     ("executor", "celery", "[possible values: tokio]"),
     ("framework", "rocket", "[possible values: axum, hyper, warp, poem]"),
     ("naming", "snake", "[possible values: default, camel]"),
@@ -39,6 +40,23 @@ fn a_bad_value_says_what_exists_and_where_it_stood() {
     }
     refused(&run(&mut command(&["--stroe", "memory"])), &["--stroe"]);
     refused(&run(command(&[]).env("RUST_LOG", "info,demo=loud")), &["RUST_LOG"]);
+}
+
+/// Whether the URL is taken for one or not.
+#[test]
+fn a_password_is_not_told() {
+    for url in ["redi://me:secret@host", "redis://me:secret@127.0.0.1:1", "redis://me:secret@host:port"] {
+        for command in [
+            &mut command(&["--addr", "127.0.0.1:0", "--store", url]),
+            command(&["--addr", "127.0.0.1:0"]).env("ASYNCFLOW_STORE", url),
+            command(&["--help"]).env("ASYNCFLOW_STORE", url),
+            &mut command(&[url]),
+        ] {
+            let output = run(command.env("RUST_LOG", "trace"));
+            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            assert!(!said.contains("secret"), "{said}");
+        }
+    }
 }
 
 #[test]

@@ -51,6 +51,17 @@ fn a_restart_forgets_nothing() {
     assert!(said.ends_with("and does what was left: hello, tomorrow\n"), "{said}");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn nodes_share_a_server() {
+    use asyncflow_testkit::servers::{Kind, shared};
+
+    for (name, kind) in [("redis", Kind::Redis)] {
+        let said = says(&run(example(name).arg(shared(kind).await.unwrap())));
+        assert_eq!(said, "the other node says: hello, world\n", "{name}");
+    }
+}
+
 #[test]
 fn a_job_is_followed_to_its_end() {
     let demo = Demo::start(&[]);

@@ -20,8 +20,8 @@ pub(crate) struct Options {
     #[arg(long, env = "ASYNCFLOW_ADDR", value_name = "IP:PORT", default_value = "127.0.0.1:8080", value_parser = addr)]
     pub(crate) addr: SocketAddr,
 
-    /// Where jobs live: memory, or sqlite:PATH
-    #[arg(long, env = "ASYNCFLOW_STORE", value_name = "STORE", default_value = "memory")]
+    /// Where jobs live: memory, sqlite:PATH, or a server that nodes share, redis://HOST
+    #[arg(long, env = "ASYNCFLOW_STORE", value_name = "STORE", default_value = "memory", hide_env_values = true)]
     pub(crate) store: StoreChoice,
 
     /// What brings jobs to workers
@@ -86,7 +86,8 @@ pub(crate) enum Role {
 impl Options {
     /// What the process was started with; where that is wrong, it ends with a word on what would be right.
     pub(crate) fn read() -> Self {
-        Self::try_parse().unwrap_or_else(|error| {
+        Self::try_parse().unwrap_or_else(|mut error| {
+            hide_passwords(&mut error);
             let source = variable(&error);
             let _ = error.print();
             if let Some(variable) = source {
@@ -95,6 +96,23 @@ impl Options {
             std::process::exit(error.exit_code())
         })
     }
+}
+
+/// A URL that is wrong may hold a password that is right.
+fn hide_passwords(error: &mut clap::Error) {
+    let texts = error.context().filter_map(|(kind, value)| match value {
+        ContextValue::String(text) => Some((kind, without_password(text)?)),
+        _ => None,
+    });
+    for (kind, text) in texts.collect::<Vec<_>>() {
+        error.insert(kind, ContextValue::String(text));
+    }
+}
+
+/// The text without what is before the `@` of a URL, if anything is.
+fn without_password(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    Some(format!("{scheme}://…@{}", rest.rsplit_once('@')?.1))
 }
 
 /// The environment variable that a bad value came from, if it did.
