@@ -87,6 +87,11 @@ impl Hints {
         self.lock().iter().any(|subscriber| subscriber.strong_count() > 0)
     }
 
+    /// Readers that wait for changes, of all subscribers: where news of them has to be fetched from elsewhere, none need be otherwise.
+    pub fn readers(&self) -> usize {
+        self.readers.load(Ordering::SeqCst)
+    }
+
     /// A flow has ready jobs.
     pub fn ready(&self, flow: &Arc<str>) {
         if self.idle.load(Ordering::SeqCst) > 0 {

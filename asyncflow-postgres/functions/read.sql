@@ -1,0 +1,120 @@
+-- What is read. A status never touches a part.
+
+CREATE FUNCTION asyncflow.get_1(p_now bigint, p_flow integer[], p_id uuid[]) RETURNS SETOF asyncflow.answer_1 LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+AS $body$
+DECLARE
+    known bigint;
+BEGIN
+    RETURN QUERY SELECT 9::smallint, c.nth::integer, 0::bigint, j.id, ROW(j.id, j.version, j.created, j.due, j.rank, j.attempts,
+        j.failures, j.flow, j.policy, j.flow_version, j.snoozes, j.format, j.state, j.mark, j.priority, j.crashes, j.crashes_in_all, j.shelf,
+        j.lease, j.started, j.ended, j.token, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key, j.progress)::asyncflow.record_1,
+        NULL::text, NULL::bytea
+    FROM unnest(p_flow, p_id) WITH ORDINALITY c (flow, id, nth) JOIN asyncflow.jobs j ON j.id = c.id AND j.flow = c.flow;
+    GET DIAGNOSTICS known = ROW_COUNT;
+    IF known < cardinality(p_id) THEN
+        -- Those that are found here too have ended since: the caller takes what comes last.
+        RETURN QUERY SELECT 9::smallint, c.nth::integer, 0::bigint, j.id, ROW(j.id, j.version, j.created, j.due, j.rank, j.attempts,
+            j.failures, j.flow, j.policy, j.flow_version, j.snoozes, j.format, j.state, j.mark, j.priority, j.crashes, j.crashes_in_all,
+            j.shelf, j.lease, j.started, j.ended, j.token, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key,
+            j.progress)::asyncflow.record_1, NULL::text, NULL::bytea
+        FROM unnest(p_flow, p_id) WITH ORDINALITY c (flow, id, nth) JOIN asyncflow.ended j ON j.flow = c.flow AND j.id = c.id
+        WHERE j.shelf = 0 OR j.due > asyncflow.now_1(p_now);
+    END IF;
+END $body$;
+
+CREATE FUNCTION asyncflow.part_1(p_now bigint, p_flow integer, p_id uuid, p_name smallint) RETURNS TABLE (type text, content bytea)
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+AS $body$
+BEGIN
+    RETURN QUERY SELECT p.content_type, p.bytes FROM asyncflow.jobs j JOIN asyncflow.parts p ON p.id = j.id
+        WHERE j.id = p_id AND j.flow = p_flow AND p.name = p_name;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT p.content_type, p.bytes FROM asyncflow.ended j JOIN asyncflow.ended_parts p ON p.id = j.id AND p.shelf = j.shelf
+            WHERE j.flow = p_flow AND j.id = p_id AND p.id = p_id AND p.name = p_name
+                AND (j.shelf = 0 OR j.due > asyncflow.now_1(p_now)) LIMIT 1;
+    END IF;
+END $body$;
+
+-- Records that are due, of each kind at most so many; and what is set for the flows, if it is not of this version.
+CREATE FUNCTION asyncflow.due_1(p_now bigint, p_limit bigint, p_settings bigint) RETURNS SETOF asyncflow.answer_1 LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+AS $body$
+DECLARE
+    now_ bigint := asyncflow.now_1(p_now);
+BEGIN
+    RETURN QUERY SELECT 9::smallint, 0, 0::bigint, j.id, ROW(j.id, j.version, j.created, j.due, j.rank, j.attempts,
+        j.failures, j.flow, j.policy, j.flow_version, j.snoozes, j.format, j.state, j.mark, j.priority, j.crashes, j.crashes_in_all, j.shelf,
+        j.lease, j.started, j.ended, j.token, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key, j.progress)::asyncflow.record_1,
+        NULL::text, NULL::bytea
+    FROM (SELECT * FROM asyncflow.jobs WHERE state < 2 AND due <= now_ ORDER BY due LIMIT p_limit) j;
+    RETURN QUERY SELECT 9::smallint, 0, 0::bigint, j.id, ROW(j.id, j.version, j.created, j.due, j.rank, j.attempts,
+        j.failures, j.flow, j.policy, j.flow_version, j.snoozes, j.format, j.state, j.mark, j.priority, j.crashes, j.crashes_in_all, j.shelf,
+        j.lease, j.started, j.ended, j.token, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key, j.progress)::asyncflow.record_1,
+        NULL::text, NULL::bytea
+    FROM (SELECT * FROM asyncflow.jobs WHERE state = 2 AND lease <= now_ ORDER BY lease LIMIT p_limit) j;
+    RETURN QUERY SELECT 9::smallint, 0, 0::bigint, j.id, ROW(j.id, j.version, j.created, j.due, j.rank, j.attempts,
+        j.failures, j.flow, j.policy, j.flow_version, j.snoozes, j.format, j.state, j.mark, j.priority, j.crashes, j.crashes_in_all, j.shelf,
+        j.lease, j.started, j.ended, j.token, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key, j.progress)::asyncflow.record_1,
+        NULL::text, NULL::bytea
+    FROM (SELECT * FROM asyncflow.ended WHERE shelf = 0 AND due <= now_ ORDER BY due LIMIT p_limit) j;
+    RETURN QUERY SELECT 12::smallint, 0, version, NULL::uuid, NULL::asyncflow.record_1, settings, NULL::bytea
+    FROM asyncflow.settings WHERE version <> p_settings;
+END $body$;
+
+-- A page of records of a flow that are not to be forgotten.
+CREATE FUNCTION asyncflow.list_1(p_now bigint, p_flow integer, p_state smallint, p_owner text, p_first uuid, p_limit bigint)
+RETURNS SETOF asyncflow.answer_1 LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+AS $body$
+BEGIN
+    RETURN QUERY SELECT 9::smallint, 0, 0::bigint, j.id, ROW(j.id, j.version, j.created, j.due, j.rank, j.attempts,
+        j.failures, j.flow, j.policy, j.flow_version, j.snoozes, j.format, j.state, j.mark, j.priority, j.crashes, j.crashes_in_all, j.shelf,
+        j.lease, j.started, j.ended, j.token, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key, j.progress)::asyncflow.record_1,
+        NULL::text, NULL::bytea
+    FROM (
+        (SELECT * FROM asyncflow.jobs WHERE flow = p_flow AND id >= p_first AND mark < 2 AND (p_state IS NULL OR state = p_state)
+            AND (p_owner IS NULL OR owner = p_owner) ORDER BY id LIMIT p_limit)
+        UNION ALL
+        (SELECT * FROM asyncflow.ended WHERE flow = p_flow AND id >= p_first AND mark < 2 AND (p_state IS NULL OR state = p_state)
+            AND (p_owner IS NULL OR owner = p_owner) AND (shelf = 0 OR due > asyncflow.now_1(p_now)) ORDER BY id LIMIT p_limit)
+        ORDER BY id LIMIT p_limit
+    ) j;
+END $body$;
+
+CREATE FUNCTION asyncflow.counts_1(
+    p_now bigint, p_flow integer, OUT scheduled bigint, OUT enqueued bigint, OUT processing bigint, OUT succeeded bigint, OUT failed bigint,
+    OUT cancelled bigint, OUT oldest bigint
+) LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+AS $body$
+BEGIN
+    SELECT sum(c.scheduled), sum(c.enqueued), sum(c.processing), sum(c.succeeded), sum(c.failed), sum(c.cancelled)
+    INTO scheduled, enqueued, processing, succeeded, failed, cancelled FROM (
+        SELECT * FROM asyncflow.counts WHERE flow = p_flow AND until IS NULL
+        UNION ALL SELECT * FROM asyncflow.counts WHERE flow = p_flow AND until > asyncflow.now_1(p_now) AND until IS NOT NULL
+    ) c;
+    -- The first of each version of the flow, which are found one after the other.
+    WITH RECURSIVE versions (one) AS (
+        SELECT min(flow_version) FROM asyncflow.jobs WHERE flow = p_flow AND state = 1
+        UNION ALL
+        SELECT (SELECT min(flow_version) FROM asyncflow.jobs WHERE flow = p_flow AND state = 1 AND flow_version > one)
+        FROM versions WHERE one IS NOT NULL
+    )
+    SELECT first.created INTO oldest FROM versions v, (VALUES (true), (false)) l (keyless), LATERAL (
+        SELECT rank, id, created FROM asyncflow.jobs WHERE flow = p_flow AND flow_version = v.one
+            AND (coalesce(limit_key, owner) IS NULL) = l.keyless AND state = 1 ORDER BY rank, id LIMIT 1
+    ) first ORDER BY first.rank, first.id LIMIT 1;
+END $body$;
+
+-- Sets what is set for flows, if it follows what is set.
+CREATE FUNCTION asyncflow.put_settings_1(p_version bigint, p_settings text) RETURNS boolean LANGUAGE plpgsql AS $body$
+BEGIN
+    IF p_version = 1 THEN
+        INSERT INTO asyncflow.settings VALUES (true, 1, p_settings) ON CONFLICT DO NOTHING;
+    ELSE
+        UPDATE asyncflow.settings SET version = p_version, settings = p_settings WHERE version = p_version - 1;
+    END IF;
+    RETURN FOUND;
+END $body$;

@@ -1,0 +1,91 @@
+-- What whoever passes does now and then.
+
+-- Adds up counts, gives up keys and starts whose time is over, makes divisions of shelves ahead of time, and drops those whose time is
+-- over: a little at a time, and nothing where another does it. Returns the divisions that there are.
+CREATE FUNCTION asyncflow.tend_1(p_now bigint, p_area integer, p_shelves smallint[]) RETURNS TABLE (shelf smallint, begins bigint, ends bigint)
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET lock_timeout = '100ms'
+AS $body$
+DECLARE
+    now_ bigint := asyncflow.now_1(p_now);
+BEGIN
+    IF pg_try_advisory_xact_lock(p_area, 0) THEN
+        IF (SELECT count(*) FROM (SELECT FROM asyncflow.counts WHERE until IS NULL LIMIT 256) rows) = 256 THEN
+            WITH gone AS (
+                DELETE FROM asyncflow.counts WHERE ctid = ANY (ARRAY(SELECT ctid FROM asyncflow.counts LIMIT 100000 FOR UPDATE SKIP LOCKED))
+                RETURNING *
+            )
+            INSERT INTO asyncflow.counts SELECT flow, until, sum(scheduled), sum(enqueued), sum(processing), sum(succeeded), sum(failed),
+                sum(cancelled) FROM gone WHERE until > now_ OR until IS NULL GROUP BY flow, until;
+        END IF;
+        DELETE FROM asyncflow.keys WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM asyncflow.keys WHERE until <= now_ ORDER BY until LIMIT 10000 FOR UPDATE SKIP LOCKED));
+        DELETE FROM asyncflow.started WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM asyncflow.started WHERE paid <= now_ LIMIT 10000 FOR UPDATE SKIP LOCKED));
+        PERFORM asyncflow.divide_1(now_, p_area, p_shelves);
+    END IF;
+    RETURN QUERY SELECT d.shelf, d.begins, d.ends FROM asyncflow.divisions d;
+END $body$;
+
+-- Makes divisions ahead of time, and drops those whose time is over.
+CREATE FUNCTION asyncflow.divide_1(p_now bigint, p_area integer, p_shelves smallint[]) RETURNS void LANGUAGE plpgsql AS $body$
+DECLARE
+    s      smallint;
+    span   bigint;
+    width  bigint;
+    first  bigint;
+    d      record;
+BEGIN
+    FOREACH s IN ARRAY p_shelves LOOP
+        span := 375000000 * (2::bigint ^ (s - 1))::bigint;
+        width := span / 8;
+        first := coalesce((SELECT max(ends) FROM asyncflow.divisions v WHERE v.shelf = s), p_now - p_now % width);
+        -- The one that is filled, and two more.
+        first := greatest(first, p_now - p_now % width);
+        WHILE first <= p_now + 2 * width LOOP
+            PERFORM asyncflow.add_division_1(s, first, first + width);
+            first := first + width;
+        END LOOP;
+    END LOOP;
+    -- A minute more: the clock that made an id need not be this one.
+    FOR d IN SELECT * FROM asyncflow.divisions v
+        WHERE v.ends + 375000000 * (2::bigint ^ (v.shelf - 1))::bigint + 60000000 < p_now ORDER BY v.ends LIMIT 2
+    LOOP
+        PERFORM asyncflow.drop_division_1(d.shelf, d.begins);
+    END LOOP;
+END $body$;
+
+-- The least id that is made at this time.
+CREATE FUNCTION asyncflow.id_at_1(p_at bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS $body$
+    SELECT (lpad(to_hex(p_at / 1000), 12, '0') || repeat('0', 20))::uuid
+$body$;
+
+CREATE FUNCTION asyncflow.add_division_1(p_shelf smallint, p_begins bigint, p_ends bigint) RETURNS void LANGUAGE plpgsql AS $body$
+DECLARE
+    whole text;
+    part  text;
+BEGIN
+    FOREACH whole IN ARRAY ARRAY['ended', 'ended_parts'] LOOP
+        part := whole || '_' || p_shelf;
+        EXECUTE format('CREATE TABLE IF NOT EXISTS %1$I.%2$I PARTITION OF %1$I.%3$I FOR VALUES IN (%4$s) PARTITION BY RANGE (id)',
+            'asyncflow', part, whole, p_shelf);
+        EXECUTE format('CREATE TABLE %1$I.%2$I (LIKE %1$I.%3$I INCLUDING ALL)', 'asyncflow', part || '_' || p_begins, part);
+        EXECUTE format('ALTER TABLE %1$I.%3$I ATTACH PARTITION %1$I.%2$I FOR VALUES FROM (%4$L) TO (%5$L)', 'asyncflow',
+            part || '_' || p_begins, part, asyncflow.id_at_1(p_begins), asyncflow.id_at_1(p_ends));
+    END LOOP;
+    INSERT INTO asyncflow.divisions VALUES (p_shelf, p_begins, p_ends);
+END $body$;
+
+CREATE FUNCTION asyncflow.drop_division_1(p_shelf smallint, p_begins bigint) RETURNS void LANGUAGE plpgsql AS $body$
+DECLARE
+    records text;
+    parts   text;
+BEGIN
+    records := format('%I.%I', 'asyncflow', 'ended_' || p_shelf || '_' || p_begins);
+    parts := format('%I.%I', 'asyncflow', 'ended_parts_' || p_shelf || '_' || p_begins);
+    EXECUTE format('LOCK TABLE %1$I.%2$I, %1$I.%3$I IN ACCESS EXCLUSIVE MODE', 'asyncflow', 'ended_' || p_shelf, 'ended_parts_' || p_shelf);
+    EXECUTE format('DROP TABLE %s, %s', records, parts);
+    DELETE FROM asyncflow.divisions d WHERE d.shelf = p_shelf AND d.begins = p_begins;
+EXCEPTION WHEN lock_not_available THEN
+    -- Somebody reads there for long: later.
+END $body$;

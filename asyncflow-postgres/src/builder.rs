@@ -1,0 +1,72 @@
+//! How a database is connected to.
+
+use std::{fmt, sync::Arc};
+
+use asyncflow_core::{
+    Clock,
+    store::{Coalesced, Coalescing, StoreError},
+};
+
+use crate::{database::Database, store::PostgresStore};
+
+/// Settings of a [`PostgresStore`]; each has a default.
+#[derive(Clone)]
+pub struct PostgresStoreBuilder {
+    pub(crate) url: String,
+    pub(crate) schema: String,
+    pub(crate) connections: usize,
+    pub(crate) listen: bool,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
+}
+
+impl PostgresStoreBuilder {
+    pub(crate) fn new(url: &str) -> Self {
+        Self { url: url.into(), schema: "asyncflow".into(), connections: 6, listen: true, clock: None }
+    }
+
+    /// The schema that the tables are in, which is this store's alone; `asyncflow` unless set. Stores of other names share nothing.
+    pub fn schema(mut self, name: impl Into<String>) -> Self {
+        self.schema = name.into();
+        self
+    }
+
+    /// Connections of this node at most, beside one that listens: half of them for batches, the others for reads; 6 unless set, at least 2.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections.max(2);
+        self
+    }
+
+    /// Whether hints come and go by `LISTEN` and `NOTIFY`, on a connection of its own; they do unless set. A PgBouncer that pools
+    /// transactions cannot: nodes then hear of what others wrote when they look, once a second.
+    pub fn listen(mut self, listen: bool) -> Self {
+        self.listen = listen;
+        self
+    }
+
+    /// The clock that stamps jobs; the server's unless set. All who share the store need the same: it is for tests.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Connects, and makes the schema or brings it up to date.
+    ///
+    /// # Errors
+    /// There is no tokio runtime here, the URL cannot be read, the server cannot be reached, or the schema is of a newer version: it says
+    /// what to do.
+    pub async fn connect(self) -> Result<PostgresStore, StoreError> {
+        let in_flight = Coalescing::default().in_flight(self.connections.div_ceil(2));
+        Ok(PostgresStore::new(Coalesced::new(Database::connect(self).await?, in_flight)?))
+    }
+}
+
+/// Without the URL, which may hold a password.
+impl fmt::Debug for PostgresStoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStoreBuilder")
+            .field("schema", &self.schema)
+            .field("connections", &self.connections)
+            .field("listen", &self.listen)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,100 @@
+//! Hints between nodes: by `NOTIFY`, apart from the commits, gathered on one connection a node.
+
+mod letter;
+mod line;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use asyncflow_core::{JobKey, store::Hints};
+use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
+use tokio_postgres::Config;
+
+use self::{letter::Letter, line::Line};
+use crate::{names::Names, row, schema::Schema};
+
+/// Tells this node's subscribers at once, and other nodes soon.
+pub(crate) struct Post {
+    outbox: Arc<Outbox>,
+    /// The task that listens and sends, if there is one.
+    line: Option<AbortHandle>,
+}
+
+#[derive(Default)]
+struct Outbox {
+    hints: Hints,
+    letter: Mutex<Letter>,
+    wake: Notify,
+    /// Until when readers of other nodes wait for news of changes.
+    readers_elsewhere: Mutex<Option<tokio::time::Instant>>,
+}
+
+impl Post {
+    /// Hints stay within this node.
+    pub(crate) fn closed() -> Self {
+        Self { outbox: Arc::default(), line: None }
+    }
+
+    /// Hints come from and go to other nodes, by a task of this runtime.
+    pub(crate) fn open(config: Config, schema: &Schema, names: Arc<Names>, runtime: &Handle) -> Self {
+        let outbox = Arc::<Outbox>::default();
+        let line = Line::new(config, schema.channel(), names, outbox.clone());
+        let task = runtime.spawn(line.keep());
+        Self { outbox, line: Some(task.abort_handle()) }
+    }
+
+    pub(crate) fn hints(&self) -> &Hints {
+        &self.outbox.hints
+    }
+
+    /// A flow has ready jobs.
+    pub(crate) fn ready(&self, flow: &Arc<str>, number: i32) {
+        self.outbox.hints.ready(flow);
+        self.send(|letter| letter.ready(number));
+    }
+
+    /// Readers may see a job changed.
+    pub(crate) fn changed(&self, job: &JobKey, flow: i32) {
+        self.outbox.hints.changed(job);
+        if self.line.is_some() && self.outbox.are_readers_elsewhere() {
+            self.send(|letter| letter.changed(flow, row::uuid(job.id)));
+        }
+    }
+
+    /// A job was asked to stop while it runs.
+    pub(crate) fn marked(&self, job: &JobKey, flow: i32) {
+        self.outbox.hints.marked(job);
+        self.send(|letter| letter.marked(flow, row::uuid(job.id)));
+    }
+
+    /// Anything may have changed.
+    pub(crate) fn anything(&self) {
+        self.outbox.hints.anything();
+        self.send(Letter::anything);
+    }
+
+    fn send(&self, add: impl FnOnce(&mut Letter)) {
+        if self.line.is_some() {
+            add(&mut self.outbox.letter.lock().unwrap_or_else(PoisonError::into_inner));
+            self.outbox.wake.notify_one();
+        }
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        if let Some(line) = &self.line {
+            line.abort();
+        }
+    }
+}
+
+impl Outbox {
+    fn are_readers_elsewhere(&self) -> bool {
+        let until = *self.readers_elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| tokio::time::Instant::now() < until)
+    }
+
+    fn take(&self) -> Letter {
+        std::mem::take(&mut self.letter.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

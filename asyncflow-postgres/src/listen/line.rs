@@ -1,0 +1,160 @@
+//! The connection on which a node listens and tells.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use asyncflow_core::{JobId, JobKey};
+use futures_util::{StreamExt, stream};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, timeout},
+};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use uuid::Uuid;
+
+use super::{Letter, Outbox};
+use crate::{names::Names, pool::PATIENCE};
+
+/// Letters of a node are so far apart at least.
+const APART: Duration = Duration::from_millis(5);
+/// Pauses before a lost connection is made again: the first, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// How often a node whose readers wait says so, and for how long it is believed.
+const READS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(30));
+
+pub(super) struct Line {
+    config: Config,
+    channel: String,
+    names: Arc<Names>,
+    outbox: Arc<Outbox>,
+    node: Uuid,
+}
+
+/// Why a connection was given up.
+struct Lost;
+
+impl Line {
+    pub(super) fn new(config: Config, channel: String, names: Arc<Names>, outbox: Arc<Outbox>) -> Self {
+        Self { config, channel, names, outbox, node: Uuid::from_u128(random()) }
+    }
+
+    /// Listens and tells for as long as the node lives, on one connection after the other.
+    pub(super) async fn keep(self) {
+        let mut pause = PAUSES.0;
+        loop {
+            let Err(listened) = self.listen().await;
+            pause = if listened { PAUSES.0 } else { PAUSES.1.min(2 * pause) };
+            sleep(pause).await;
+        }
+    }
+
+    /// Listens until the connection is lost; says whether it ever was there.
+    async fn listen(&self) -> Result<Infallible, bool> {
+        let connected = timeout(PATIENCE, self.config.connect(NoTls)).await;
+        let Ok(Ok((client, mut connection))) = connected else { return Err(false) };
+        let (sender, mut messages) = mpsc::channel(64);
+        let driver = tokio::spawn(async move {
+            let mut stream = stream::poll_fn(move |context| connection.poll_message(context));
+            while let Some(Ok(message)) = stream.next().await {
+                if let AsyncMessage::Notification(notification) = message {
+                    if sender.send(notification.payload().to_owned()).await.is_err() {
+                        break;
+                    }
+                }
+            }
+        });
+        let sql = format!("LISTEN {}", self.channel);
+        let listen = client.batch_execute(&sql);
+        let lost = match timeout(PATIENCE, listen).await {
+            Ok(Ok(())) => {
+                // What was told meanwhile was told without us.
+                self.outbox.hints.anything();
+                let Err(Lost) = self.attend(&client, &mut messages).await;
+                true
+            }
+            _ => false,
+        };
+        driver.abort();
+        Err(lost)
+    }
+
+    async fn attend(&self, client: &Client, messages: &mut mpsc::Receiver<String>) -> Result<Infallible, Lost> {
+        let mut said = None;
+        let mut last = Instant::now();
+        loop {
+            tokio::select! {
+                message = messages.recv() => self.hear(&message.ok_or(Lost)?),
+                () = self.outbox.wake.notified() => {
+                    sleep(APART.saturating_sub(last.elapsed())).await;
+                    last = Instant::now();
+                    self.tell(client, self.outbox.take()).await?;
+                }
+                () = sleep(READS.0) => {}
+            }
+            if self.outbox.hints.readers() > 0 && said.is_none_or(|said: Instant| said.elapsed() >= READS.0) {
+                said = Some(Instant::now());
+                self.tell(client, Letter { reads: true, ..Letter::default() }).await?;
+            }
+        }
+    }
+
+    async fn tell(&self, client: &Client, mut letter: Letter) -> Result<(), Lost> {
+        if letter.is_empty() {
+            return Ok(());
+        }
+        let text = letter.write(self.node);
+        let notify =
+            [(&self.channel as _, tokio_postgres::types::Type::TEXT), (&text as _, tokio_postgres::types::Type::TEXT)];
+        match timeout(PATIENCE, client.query_typed("SELECT pg_notify($1, $2)", &notify)).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(Lost),
+        }
+    }
+
+    fn hear(&self, text: &str) {
+        let (from, letter) = Letter::read(text);
+        if from == Some(self.node) {
+            return;
+        }
+        let hints = &self.outbox.hints;
+        if letter.reads {
+            let until = Some(Instant::now() + READS.1);
+            *self.outbox.readers_elsewhere.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        }
+        let known = self.names.known();
+        let mut strange = letter.anything;
+        for flow in &letter.ready {
+            match known.flow_name(*flow) {
+                Some(name) => hints.ready(name),
+                None => strange = true,
+            }
+        }
+        for (flow, job) in &letter.changed {
+            match known.flow_name(*flow) {
+                Some(name) => hints.changed(&JobKey { flow: name.clone(), id: JobId::from_u128(job.as_u128()) }),
+                None => strange = true,
+            }
+        }
+        for (flow, job) in &letter.marked {
+            match known.flow_name(*flow) {
+                Some(name) => hints.marked(&JobKey { flow: name.clone(), id: JobId::from_u128(job.as_u128()) }),
+                None => strange = true,
+            }
+        }
+        drop(known);
+        if strange {
+            hints.anything();
+        }
+    }
+}
+
+/// 128 bits that no other node has.
+fn random() -> u128 {
+    use std::hash::{BuildHasher, RandomState};
+    // Its keys are random in each process, and its numbers go on from there.
+    let half = || u128::from(RandomState::new().hash_one(std::process::id()));
+    half() << 64 | half()
+}

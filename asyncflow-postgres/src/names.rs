@@ -1,0 +1,162 @@
+//! Flows and policies by their numbers. Neither is ever removed, and there are few, so a node remembers those that it met.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
+
+use asyncflow_core::{Policy, store::StoreError};
+use tokio_postgres::types::Type;
+
+use crate::{params::Params, pool::Pool, row, schema::Schema};
+
+#[derive(Default)]
+pub(crate) struct Names(RwLock<Known>);
+
+#[derive(Default)]
+pub(crate) struct Known {
+    flows: HashMap<Arc<str>, i32>,
+    flow_names: HashMap<i32, Arc<str>>,
+    policies: HashMap<i32, Arc<Policy>>,
+    policy_numbers: Vec<(Arc<Policy>, i32)>,
+}
+
+impl Known {
+    pub(crate) fn flow(&self, name: &str) -> Option<i32> {
+        self.flows.get(name).copied()
+    }
+
+    pub(crate) fn flow_name(&self, number: i32) -> Option<&Arc<str>> {
+        self.flow_names.get(&number)
+    }
+
+    pub(crate) fn policy(&self, number: i32) -> Option<&Arc<Policy>> {
+        self.policies.get(&number)
+    }
+
+    pub(crate) fn policy_number(&self, policy: &Arc<Policy>) -> Option<i32> {
+        let same = |known: &Arc<Policy>| Arc::ptr_eq(known, policy) || known == policy;
+        self.policy_numbers.iter().find(|(known, _)| same(known)).map(|(_, number)| *number)
+    }
+
+    fn add_flow(&mut self, name: Arc<str>, number: i32) {
+        self.flows.insert(name.clone(), number);
+        self.flow_names.insert(number, name);
+    }
+}
+
+impl Names {
+    pub(crate) fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives numbers to those of these flows and policies that have none, and learns all of them.
+    pub(crate) async fn add<'a>(
+        &self,
+        pool: &Pool,
+        schema: &Schema,
+        flows: impl Iterator<Item = &'a Arc<str>>,
+        policies: impl Iterator<Item = &'a Arc<Policy>>,
+    ) -> Result<(), StoreError> {
+        let (mut new_flows, mut new_policies): (Vec<Arc<str>>, Vec<Arc<Policy>>) = Default::default();
+        {
+            let known = self.known();
+            for flow in flows.filter(|flow| known.flow(flow).is_none()) {
+                if !new_flows.contains(flow) {
+                    new_flows.push(flow.clone());
+                }
+            }
+            for policy in policies.filter(|policy| known.policy_number(policy).is_none()) {
+                if !new_policies.contains(policy) {
+                    new_policies.push(policy.clone());
+                }
+            }
+        }
+        if new_flows.is_empty() && new_policies.is_empty() {
+            return Ok(());
+        }
+        let json = new_policies.iter().map(written).collect::<Result<Vec<_>, _>>()?;
+        let mut params = Params::default();
+        params.push(new_flows.iter().map(|flow| row::kept(flow)).collect::<Vec<_>>(), Type::TEXT_ARRAY);
+        params.push(json, Type::TEXT_ARRAY);
+        let rows = pool.call(schema.names(), &params).await?;
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for row in rows {
+            let (kind, place, number): (i16, i32, i32) = (row.get(0), row.get(1), row.get(2));
+            let place = usize::try_from(place - 1).unwrap_or(usize::MAX);
+            match kind {
+                0 => known.add_flow(new_flows[place].clone(), number),
+                _ => {
+                    known.policies.insert(number, new_policies[place].clone());
+                    known.policy_numbers.push((new_policies[place].clone(), number));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Learns which numbers these flows have, if they have one.
+    pub(crate) async fn find<'a>(
+        &self,
+        pool: &Pool,
+        schema: &Schema,
+        flows: impl Iterator<Item = &'a str>,
+    ) -> Result<(), StoreError> {
+        let unknown: Vec<_> = {
+            let known = self.known();
+            flows.filter(|flow| known.flow(flow).is_none()).map(row::kept).collect()
+        };
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let mut params = Params::default();
+        params.push(unknown, Type::TEXT_ARRAY);
+        let rows = pool.call(schema.flows_by_name(), &params).await?;
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        rows.iter().for_each(|row| known.add_flow(Arc::from(&*row::told(row.get(1))), row.get(0)));
+        Ok(())
+    }
+
+    /// Learns what has these numbers. Policies that this version cannot read stay unknown.
+    pub(crate) async fn learn(
+        &self,
+        pool: &Pool,
+        schema: &Schema,
+        flows: impl Iterator<Item = i32>,
+        policies: impl Iterator<Item = i32>,
+    ) -> Result<(), StoreError> {
+        let (flows, policies): (Vec<_>, Vec<_>) = {
+            let known = self.known();
+            let flows = flows.filter(|flow| known.flow_name(*flow).is_none()).collect();
+            (flows, policies.filter(|policy| known.policy(*policy).is_none()).collect())
+        };
+        if !flows.is_empty() {
+            let mut params = Params::default();
+            params.push(flows, Type::INT4_ARRAY);
+            let rows = pool.call(schema.flows_by_number(), &params).await?;
+            let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            rows.iter().for_each(|row| known.add_flow(Arc::from(&*row::told(row.get(1))), row.get(0)));
+        }
+        if !policies.is_empty() {
+            let mut params = Params::default();
+            params.push(policies, Type::INT4_ARRAY);
+            let rows = pool.call(schema.policies_by_number(), &params).await?;
+            let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            for row in rows {
+                if let Ok(policy) = serde_json::from_str(row.get(1)) {
+                    known.policies.insert(row.get(0), Arc::new(policy));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A policy as JSON that can be read back. Read back, a share may differ in its last digit, which does no harm.
+fn written(policy: &Arc<Policy>) -> Result<String, StoreError> {
+    let json = serde_json::to_string(&**policy).unwrap_or_default();
+    match serde_json::from_str::<Policy>(&json) {
+        Ok(_) => Ok(json),
+        Err(_) => Err(StoreError::rejected("its policy cannot be written as JSON and read back")),
+    }
+}

@@ -1,0 +1,91 @@
+//! Claims, as columns.
+
+use std::{sync::Arc, time::Duration};
+
+use asyncflow_core::{
+    Limits, Rate, Stamp, State,
+    store::{Claim, Parts, Patch, Pick, StoreError},
+};
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::{bounded, inserts::micros_of, micros};
+use crate::{params::Params, row};
+
+/// Jobs that one claim takes at most: more than it may ask for in earnest.
+const MOST_JOBS: i64 = 1 << 32;
+
+/// The flow that a claim is of.
+pub(super) fn flow(claim: &Claim) -> &Arc<str> {
+    match &claim.pick {
+        Pick::Job(job) => &job.flow,
+        Pick::Next { flow, .. } => flow,
+    }
+}
+
+pub(super) fn token(claim: &Claim) -> Uuid {
+    Uuid::from_u128(claim.token.as_u128())
+}
+
+/// Jobs that are taken are held, and that is all that becomes of them: the rules know nothing else.
+pub(super) fn check(claims: &[Claim]) -> Result<(), StoreError> {
+    let plain = |patch: &Patch| {
+        let just = Patch { to: Some(State::Processing), due: patch.due, progress: Some(None), ..Patch::default() };
+        *patch == just && patch.parts == Parts::Keep
+    };
+    match claims.iter().all(|claim| plain(&claim.patch)) {
+        true => Ok(()),
+        false => Err(StoreError::rejected("a claim does more than to hold what it takes")),
+    }
+}
+
+pub(super) fn push<'a>(params: &mut Params<'a>, claims: &'a [Claim], flows: &[i32], at_once: &[Option<usize>]) {
+    let mut fused = vec![false; claims.len()];
+    at_once.iter().flatten().for_each(|claim| fused[*claim] = true);
+    let any = !claims.is_empty();
+    params.push(any.then_some(fused), Type::BOOL_ARRAY);
+    params.push(any.then(|| flows.to_vec()), Type::INT4_ARRAY);
+    params.rare(Type::UUID_ARRAY, claims, |claim| match &claim.pick {
+        Pick::Job(job) => Some(row::uuid(job.id)),
+        Pick::Next { .. } => None,
+    });
+    params.rare(Type::TEXT_ARRAY, claims, |claim| match &claim.pick {
+        Pick::Next { versions, .. } => Some(listed(versions)),
+        Pick::Job(_) => None,
+    });
+    params.column(Type::INT8_ARRAY, claims, |claim| match &claim.pick {
+        Pick::Next { jobs, .. } => bounded(*jobs).min(MOST_JOBS),
+        Pick::Job(_) => 1,
+    });
+    params.column(Type::INT8_ARRAY, claims, |claim| match &claim.pick {
+        Pick::Next { bytes, .. } => bounded(*bytes),
+        Pick::Job(_) => i64::MAX,
+    });
+    params.column(Type::INT8_ARRAY, claims, |_| i64::MIN);
+    params.column(Type::UUID_ARRAY, claims, token);
+    params.rare(Type::INT8_ARRAY, claims, |claim| micros_of(claim.patch.due));
+    params.column(Type::BOOL_ARRAY, claims, |claim| claim.limits.is_some());
+    let of = |claim: &'a Claim| claim.limits.as_deref();
+    let mut limit = |what: fn(&Limits) -> Option<i64>| params.rare(Type::INT8_ARRAY, claims, |claim| what(of(claim)?));
+    limit(|limits| limits.running.map(bounded));
+    limit(|limits| limits.running_per_key.map(bounded));
+    limit(|limits| limits.rate.map(|rate| spans(rate).0));
+    limit(|limits| limits.rate.map(|rate| spans(rate).1));
+    limit(|limits| limits.rate_per_key.map(|rate| spans(rate).0));
+    limit(|limits| limits.rate_per_key.map(|rate| spans(rate).1));
+}
+
+/// Numbers as the text of an array.
+fn listed(versions: &[u16]) -> String {
+    let mut versions = versions.to_vec();
+    versions.sort_unstable();
+    versions.dedup();
+    format!("{{{}}}", versions.iter().map(u16::to_string).collect::<Vec<_>>().join(","))
+}
+
+/// For how long one start counts, and as many as there may be at once: what the rate itself makes of nothing, and of the end of time.
+fn spans(rate: Rate) -> (i64, i64) {
+    let zero = Stamp::default();
+    let one = rate.start(None, zero).map_or(Duration::MAX, |paid| paid.since(zero));
+    (micros(one), rate.owed(Stamp::from_micros(i64::MAX), zero).as_micros())
+}
