@@ -87,12 +87,10 @@ impl Database {
     }
 
     /// Does something in a task of the runtime: the caller may be elsewhere, and may go away.
-    async fn run<T: Send + 'static, F: Future<Output = Result<T, StoreError>> + Send>(
-        &self,
-        what: impl FnOnce(Arc<Shared>) -> F,
-    ) -> Result<T, StoreError>
+    async fn run<T, F>(&self, what: impl FnOnce(Arc<Shared>) -> F) -> Result<T, StoreError>
     where
-        F: 'static,
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
         let done = self.runtime.spawn(what(self.shared.clone())).await;
         done.unwrap_or_else(|_| Err(StoreError::unavailable("the task that asks Postgres has ended")))

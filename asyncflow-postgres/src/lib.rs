@@ -24,6 +24,7 @@
 mod builder;
 mod database;
 mod failure;
+mod floors;
 mod listen;
 mod names;
 mod params;

@@ -10,7 +10,7 @@ use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 use tokio_postgres::Config;
 
 use self::{letter::Letter, line::Line};
-use crate::{names::Names, row, schema::Schema};
+use crate::{floors::Floors, names::Names, row, schema::Schema};
 
 /// Tells this node's subscribers at once, and other nodes soon.
 pub(crate) struct Post {
@@ -22,6 +22,7 @@ pub(crate) struct Post {
 #[derive(Default)]
 struct Outbox {
     hints: Hints,
+    floors: Floors,
     letter: Mutex<Letter>,
     wake: Notify,
     /// Until when readers of other nodes wait for news of changes.
@@ -46,10 +47,16 @@ impl Post {
         &self.outbox.hints
     }
 
-    /// A flow has ready jobs.
-    pub(crate) fn ready(&self, flow: &Arc<str>, number: i32) {
+    /// Where this node's claims begin to look.
+    pub(crate) fn floors(&self) -> &Floors {
+        &self.outbox.floors
+    }
+
+    /// A flow has ready jobs, the first of which has this rank.
+    pub(crate) fn ready(&self, flow: &Arc<str>, number: i32, rank: i64) {
+        self.outbox.floors.lower(number, rank);
         self.outbox.hints.ready(flow);
-        self.send(|letter| letter.ready(number));
+        self.send(|letter| letter.ready(number, rank));
     }
 
     /// Readers may see a job changed.

@@ -177,5 +177,5 @@ impl Schema {
 /// FNV-1a: two schemas of one database that share a number wait for each other now and then, and that is all.
 fn area(name: &str) -> i32 {
     let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    hash.cast_signed()
+    i32::from_ne_bytes(hash.to_ne_bytes())
 }

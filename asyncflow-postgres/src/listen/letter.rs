@@ -1,6 +1,6 @@
 //! What one node tells the others at a time, as the payload of a notification.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -12,7 +12,8 @@ const MOST_JOBS: usize = MOST_BYTES / 48;
 /// News of one node.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Letter {
-    pub(super) ready: BTreeSet<i32>,
+    /// Flows that have ready jobs, and the lowest of their ranks.
+    pub(super) ready: BTreeMap<i32, i64>,
     pub(super) changed: BTreeSet<(i32, Uuid)>,
     pub(super) marked: BTreeSet<(i32, Uuid)>,
     pub(super) anything: bool,
@@ -21,9 +22,10 @@ pub(super) struct Letter {
 }
 
 impl Letter {
-    pub(super) fn ready(&mut self, flow: i32) {
+    pub(super) fn ready(&mut self, flow: i32, rank: i64) {
         if self.ready.len() < MOST_JOBS {
-            self.ready.insert(flow);
+            let lowest = self.ready.entry(flow).or_insert(rank);
+            *lowest = rank.min(*lowest);
         } else {
             self.anything();
         }
@@ -71,7 +73,7 @@ impl Letter {
         let mut text = from.simple().to_string();
         let flags = [(self.anything, " a"), (self.reads, " i")];
         flags.iter().filter(|(set, _)| *set).for_each(|(_, flag)| text.push_str(flag));
-        self.ready.iter().for_each(|flow| text.push_str(&format!(" r{flow}")));
+        self.ready.iter().for_each(|(flow, rank)| text.push_str(&format!(" r{flow}.{rank}")));
         for (kind, jobs) in [('c', &self.changed), ('m', &self.marked)] {
             jobs.iter().for_each(|(flow, job)| text.push_str(&format!(" {kind}{flow}.{}", job.simple())));
         }
@@ -96,11 +98,18 @@ impl Letter {
 
     fn read_named(&mut self, word: &str) -> Option<()> {
         match word.split_at_checked(1)? {
-            ("r", flow) => self.ready.insert(flow.parse().ok()?),
-            ("c", job) => self.changed.insert(named(job)?),
-            ("m", job) => self.marked.insert(named(job)?),
+            ("r", ready) => {
+                let (flow, rank) = ready.split_once('.')?;
+                self.ready.insert(flow.parse().ok()?, rank.parse().ok()?);
+            }
+            ("c", job) => {
+                self.changed.insert(named(job)?);
+            }
+            ("m", job) => {
+                self.marked.insert(named(job)?);
+            }
             _ => return None,
-        };
+        }
         Some(())
     }
 }
@@ -120,8 +129,9 @@ mod tests {
     fn a_letter_is_read_as_it_was_written() {
         let mut letter = Letter { reads: true, ..Letter::default() };
         assert!(!letter.is_empty() && Letter::default().is_empty());
-        letter.ready(i32::MIN);
-        letter.ready(7);
+        letter.ready(i32::MIN, i64::MIN);
+        letter.ready(7, 5);
+        letter.ready(7, -5);
         letter.changed(7, Uuid::from_u128(5));
         letter.marked(8, Uuid::from_u128(u128::MAX));
         let text = letter.write(NODE);
@@ -133,7 +143,7 @@ mod tests {
         let mut letter = Letter::default();
         for n in 0..10_000 {
             letter.changed(i32::MIN, Uuid::from_u128(n));
-            letter.ready(i32::MIN + i32::try_from(n).unwrap());
+            letter.ready(i32::MIN + i32::try_from(n).unwrap(), i64::MIN);
             assert!(letter.write(NODE).len() < 8000);
         }
         assert!(letter.anything);

@@ -71,6 +71,7 @@ impl Line {
         let lost = match timeout(PATIENCE, listen).await {
             Ok(Ok(())) => {
                 // What was told meanwhile was told without us.
+                self.outbox.floors.forget();
                 self.outbox.hints.anything();
                 let Err(Lost) = self.attend(&client, &mut messages).await;
                 true
@@ -126,7 +127,8 @@ impl Line {
         }
         let known = self.names.known();
         let mut strange = letter.anything;
-        for flow in &letter.ready {
+        for (flow, rank) in &letter.ready {
+            self.outbox.floors.lower(*flow, *rank);
             match known.flow_name(*flow) {
                 Some(name) => hints.ready(name),
                 None => strange = true,
@@ -146,6 +148,7 @@ impl Line {
         }
         drop(known);
         if strange {
+            self.outbox.floors.forget();
             hints.anything();
         }
     }

@@ -1,16 +1,23 @@
 //! Claims, as columns.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use asyncflow_core::{
     Limits, Rate, Stamp, State,
-    store::{Claim, Parts, Patch, Pick, StoreError},
+    store::{Claim, Parts, Patch, Pick, StoreError, Taken},
 };
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::{bounded, inserts::micros_of, micros};
-use crate::{params::Params, row};
+use crate::{
+    floors::{BEGINNING, Floors},
+    params::Params,
+    row,
+};
 
 /// Jobs that one claim takes at most: more than it may ask for in earnest.
 const MOST_JOBS: i64 = 1 << 32;
@@ -39,7 +46,32 @@ pub(super) fn check(claims: &[Claim]) -> Result<(), StoreError> {
     }
 }
 
-pub(super) fn push<'a>(params: &mut Params<'a>, claims: &'a [Claim], flows: &[i32], at_once: &[Option<usize>]) {
+/// Where the claims begin to look.
+pub(super) fn floors(claims: &[Claim], flows: &[i32], known: &Floors) -> Vec<i64> {
+    let floor = |(claim, flow): (&Claim, &i32)| match &claim.pick {
+        Pick::Next { versions, .. } if claim.limits.is_none() => known.of(*flow, versions),
+        _ => BEGINNING,
+    };
+    claims.iter().zip(flows).map(floor).collect()
+}
+
+/// What a claim took tells where later ones begin to look.
+pub(super) fn looked(claim: &Claim, taken: &Taken, flow: i32, floor: i64, began: Instant, known: &Floors) {
+    match &claim.pick {
+        Pick::Next { versions, jobs: 1.., .. } if claim.limits.is_none() => {
+            known.looked(flow, versions, floor, taken.jobs.last().map(|job| job.record.rank), began);
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn push<'a>(
+    params: &mut Params<'a>,
+    claims: &'a [Claim],
+    flows: &[i32],
+    floors: Vec<i64>,
+    at_once: &[Option<usize>],
+) {
     let mut fused = vec![false; claims.len()];
     at_once.iter().flatten().for_each(|claim| fused[*claim] = true);
     let any = !claims.is_empty();
@@ -61,7 +93,7 @@ pub(super) fn push<'a>(params: &mut Params<'a>, claims: &'a [Claim], flows: &[i3
         Pick::Next { bytes, .. } => bounded(*bytes),
         Pick::Job(_) => i64::MAX,
     });
-    params.column(Type::INT8_ARRAY, claims, |_| i64::MIN);
+    params.push(any.then_some(floors), Type::INT8_ARRAY);
     params.column(Type::UUID_ARRAY, claims, token);
     params.rare(Type::INT8_ARRAY, claims, |claim| micros_of(claim.patch.due));
     params.column(Type::BOOL_ARRAY, claims, |claim| claim.limits.is_some());

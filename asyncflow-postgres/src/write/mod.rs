@@ -6,7 +6,7 @@ mod inserts;
 mod news;
 mod rooms;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use asyncflow_core::{
     Stamp,
@@ -59,7 +59,8 @@ impl Shared {
         let plain = is_plain(&batch.inserts);
         // Which claims take a job of the same batch, and of each job which claim.
         let at_once = if plain { taken_at_once(batch) } else { vec![None; batch.inserts.len()] };
-        let rows = {
+        let began = Instant::now();
+        let (rows, numbers, floors) = {
             let (flows, numbers) = {
                 let known = self.names.known();
                 (self.entered(batch, plain, &known), Numbers::of(batch, &known))
@@ -77,7 +78,8 @@ impl Shared {
             params.push(plain, Type::BOOL);
             inserts::push(&mut params, batch, &numbers, &at_once);
             changes::push(&mut params, &batch.changes, &numbers.changes);
-            claims::push(&mut params, &batch.claims, &numbers.claims, &at_once);
+            let floors = claims::floors(&batch.claims, &numbers.claims, self.post.floors());
+            claims::push(&mut params, &batch.claims, &numbers.claims, floors.clone(), &at_once);
             debug_assert_eq!(params.as_args().len(), crate::schema::WRITE);
             let rows = self.writes.call(self.schema.write(), &params).await?;
             for row in rows.iter().filter(|row| row.get::<_, i16>(0) == kind::WAITING) {
@@ -85,11 +87,18 @@ impl Shared {
                     self.rooms.set(*flow, row.get(2));
                 }
             }
-            rows
+            (rows, numbers, floors)
         };
         self.learn(&rows).await?;
         let known = self.names.known();
         let answers = answers(batch, &at_once, &rows, &known)?;
+        let again: Vec<_> = rows.iter().filter(|row| row.get::<_, i16>(0) == kind::HELD_ALREADY).map(nth).collect();
+        for (nth, (claim, taken)) in batch.claims.iter().zip(&answers.claims).enumerate() {
+            // One that was asked again has not looked.
+            if !again.contains(&nth) {
+                claims::looked(claim, taken, numbers.claims[nth], floors[nth], began, self.post.floors());
+            }
+        }
         self.tell(batch, &answers, &rows, &known);
         Ok(answers)
     }
@@ -201,7 +210,9 @@ fn answers(batch: &Batch, at_once: &[Option<usize>], rows: &[Row], known: &Known
                 continue;
             }
             kind::TAKEN | kind::HELD_ALREADY => {
-                claims[nth].jobs.push(Claimed { record: record(row)?, request: row::request(row) });
+                // One that cannot be read is passed over: it must not take others with it.
+                let record = row::record(row, known).ok();
+                claims[nth].jobs.extend(record.map(|record| Claimed { record, request: row::request(row) }));
                 continue;
             }
             kind::HELD_BACK => {

@@ -13,7 +13,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::{claims, kind, nth};
-use crate::{database::Shared, names::Known, row};
+use crate::{database::Shared, floors::BEGINNING, names::Known, row};
 
 /// Flows of which ready jobs were held back until one that runs ends: this node's claims are to be told of that.
 #[derive(Default)]
@@ -36,9 +36,12 @@ impl Shared {
             answers.claims.iter().flat_map(|taken| &taken.jobs).map(|job| job.record.job.id).collect();
         let flow = |job: &JobKey| known.flow(&job.flow).unwrap_or(-1);
         for (insert, inserted) in batch.inserts.iter().zip(&answers.inserts) {
-            let new = matches!(inserted, Inserted::Created { .. }) && insert.facts.state == State::Enqueued;
-            if new && !taken.contains(&insert.job.id) {
-                self.post.ready(&insert.job.flow, flow(&insert.job));
+            let Inserted::Created { created } = inserted else { continue };
+            if insert.facts.state == State::Enqueued && !taken.contains(&insert.job.id) {
+                // Where owners take turns, its place is the server's to know.
+                let turns = insert.facts.policy.spacing.is_some();
+                let rank = if turns { BEGINNING } else { insert.record(*created).rank };
+                self.post.ready(&insert.job.flow, flow(&insert.job), rank);
             }
         }
         for (change, changed) in batch.changes.iter().zip(&answers.changes) {
@@ -52,7 +55,7 @@ impl Shared {
             }
             let left = patch.purge || patch.to.is_some_and(|to| to != State::Processing);
             if patch.to == Some(State::Enqueued) || (left && self.held_back.freed(number)) {
-                self.post.ready(&job.flow, number);
+                self.post.ready(&job.flow, number, record.rank);
             }
         }
         for job in answers.claims.iter().flat_map(|taken| &taken.jobs) {

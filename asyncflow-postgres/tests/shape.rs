@@ -1,0 +1,187 @@
+//! How the tables are used: what a reader would not see, and a server would feel.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod common;
+
+use std::{sync::Arc, time::Duration};
+
+use asyncflow_core::{
+    Policy, Progress, Retention,
+    state::{self, Event},
+    store::{Batch, Change, Changed, Insert, Part, PartName},
+};
+use asyncflow_testkit::store::LEASE;
+
+use self::common::Behind;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What the server counted of a table, once it has been told.
+async fn counted(behind: &Behind, what: &str, table: &str) -> i64 {
+    // Sessions tell at most once a second, and before they end.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    behind.run("SELECT pg_stat_clear_snapshot()").await;
+    let sql = format!(
+        "SELECT coalesce(sum({what}), 0)::bigint FROM pg_stat_user_tables WHERE schemaname = '{}' AND relname LIKE '{table}'",
+        behind.schema
+    );
+    behind.ask(&sql).await
+}
+
+#[tokio::test]
+async fn heartbeats_and_reports_touch_no_index() {
+    let behind = Behind::new().await;
+    let subject = &behind.subject;
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        held.push(subject.running().await);
+    }
+    let before = (counted(&behind, "n_tup_upd", "jobs").await, counted(&behind, "n_tup_hot_upd", "jobs").await);
+    for n in 0..10 {
+        let changes = held.iter().map(|record| {
+            let event = match n % 2 {
+                0 => Event::Heartbeat(LEASE),
+                _ => Event::Progress(Arc::new(Progress::new(format!("step {n}"))), LEASE),
+            };
+            let (guard, patch) = state::decide(record, event).unwrap();
+            Change { job: record.job.clone(), guard, patch }
+        });
+        let changed = subject.write(Batch { changes: changes.collect(), ..Batch::default() }).await.changes;
+        assert!(changed.iter().all(|changed| matches!(changed, Changed::Applied(_))));
+    }
+    // Told with the session's next statement after a while.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    subject.store.check().await.unwrap();
+    let after = (counted(&behind, "n_tup_upd", "jobs").await, counted(&behind, "n_tup_hot_upd", "jobs").await);
+    let (updates, hot) = (after.0 - before.0, after.1 - before.1);
+    assert!(updates >= 200 && hot * 10 >= updates * 9, "{hot} of {updates} touched no index");
+}
+
+#[tokio::test]
+async fn a_status_read_loads_no_part() {
+    let behind = Behind::new().await;
+    let subject = &behind.subject;
+    let held = subject.running().await;
+    let waiting = subject.add(subject.job()).await;
+    let ended = subject.event(&held, Event::Succeeded(Part::json("1"))).await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    subject.store.check().await.unwrap();
+    let reads = "seq_scan + coalesce(idx_scan, 0)";
+    let before = (counted(&behind, reads, "%parts%").await, counted(&behind, reads, "ended_0").await);
+    for _ in 0..20 {
+        for job in [&waiting.job, &ended.job] {
+            assert!(subject.get(job).await.is_some());
+        }
+        subject.states().await;
+        subject.due(9).await;
+    }
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    subject.get(&waiting.job).await;
+    let after = (counted(&behind, reads, "%parts%").await, counted(&behind, reads, "ended_0").await);
+    assert_eq!(after.0, before.0, "parts were looked at");
+    assert!(after.1 > before.1, "what is counted is told");
+}
+
+/// A job that is kept for so long.
+fn kept(behind: &Behind, keep: Duration) -> Insert {
+    let policy = Policy { retention: Retention::of(keep), ..Policy::default() };
+    Insert { facts: state::submit(None, 0, &Arc::new(policy)), ..behind.subject.job() }
+}
+
+#[tokio::test]
+async fn what_has_ended_goes_by_whole_tables_at_its_time() {
+    let behind = Behind::new().await;
+    let subject = &behind.subject;
+    let mut ended = Vec::new();
+    for _ in 0..30 {
+        let held = {
+            let waiting = subject.add(kept(&behind, 24 * HOUR)).await;
+            subject.claim(asyncflow_core::store::Pick::Job(waiting.job), subject.token()).await.remove(0).record
+        };
+        ended.push(subject.event(&held, Event::Succeeded(Part::json("1"))).await);
+    }
+    let loose: i64 = behind.ask("SELECT count(*) FROM asyncflow.ended_0").await;
+    assert_eq!(loose, 0, "all stand on a shelf");
+    subject.clock.advance(24 * HOUR - Duration::from_micros(1));
+    assert!(subject.due(9).await.is_empty());
+    for record in &ended {
+        assert_eq!(subject.get(&record.job).await.as_ref(), Some(record), "it is read until its time");
+        assert!(subject.part(&record.job, PartName::Outcome).await.is_some());
+    }
+    assert_eq!(subject.states().await[3], 30);
+    subject.clock.advance(Duration::from_micros(1));
+    for record in &ended {
+        assert_eq!(subject.get(&record.job).await, None, "and not beyond");
+        assert_eq!(subject.part(&record.job, PartName::Outcome).await, None);
+    }
+    assert!(subject.due(9).await.is_empty(), "nobody has to purge it");
+    subject.clock.advance(HOUR);
+    assert_eq!(subject.states().await, [0; 6]);
+    let rows: i64 = behind.ask("SELECT count(*) FROM asyncflow.ended").await;
+    assert_eq!(rows, 30);
+    subject.clock.advance(12 * HOUR);
+    subject.due(9).await;
+    let rows: i64 = behind.ask("SELECT count(*) FROM asyncflow.ended").await;
+    assert_eq!(rows, 0, "its table is dropped");
+    assert_eq!(subject.states().await, [0; 6]);
+    // An id that has gone is as new.
+    let again = Insert { job: ended[0].job.clone(), ..subject.job() };
+    subject.add(again).await;
+}
+
+#[tokio::test]
+async fn what_stands_on_a_shelf_is_deleted_like_anything() {
+    let behind = Behind::new().await;
+    let subject = &behind.subject;
+    let waiting = subject.add(kept(&behind, 24 * HOUR)).await;
+    let cancelled = subject.event(&waiting, Event::Cancel).await;
+    assert!(subject.part(&cancelled.job, PartName::Request).await.is_some());
+    let forgotten = subject.event(&cancelled, Event::Delete).await;
+    assert_eq!(subject.get(&forgotten.job).await.as_ref(), Some(&forgotten));
+    assert_eq!(subject.part(&forgotten.job, PartName::Request).await, None);
+    assert_eq!(subject.states().await, [0, 0, 0, 0, 0, 1]);
+    let stale = subject.ask(&forgotten.job, asyncflow_core::store::Guard::Version(1), Default::default()).await;
+    assert_eq!(stale, Changed::Refused(forgotten.clone()));
+    subject.clock.advance(HOUR);
+    assert_eq!(subject.due(9).await, [forgotten.job.id]);
+    subject.event(&forgotten, Event::Due).await;
+    assert_eq!(subject.get(&forgotten.job).await, None);
+    assert_eq!(subject.states().await, [0; 6]);
+}
+
+#[tokio::test]
+async fn whoever_reads_for_long_is_not_waited_for() {
+    let behind = Behind::new().await;
+    let subject = &behind.subject;
+    let waiting = subject.add(kept(&behind, 24 * HOUR)).await;
+    subject.event(&waiting, Event::Cancel).await;
+    behind.run("BEGIN; SELECT count(*) FROM asyncflow.ended").await;
+    subject.clock.advance(48 * HOUR);
+    let began = std::time::Instant::now();
+    subject.due(9).await;
+    assert!(began.elapsed() < Duration::from_secs(2));
+    let waiting = subject.add(kept(&behind, 24 * HOUR)).await;
+    subject.event(&waiting, Event::Cancel).await;
+    behind.run("COMMIT").await;
+    subject.clock.advance(HOUR);
+    subject.due(9).await;
+    let rows: i64 = behind.ask("SELECT count(*) FROM asyncflow.ended").await;
+    assert_eq!(rows, 1, "dropped as soon as may be");
+}
+
+#[tokio::test]
+async fn the_store_does_not_grow() {
+    let behind = Behind::new().await;
+    let size = async || {
+        for table in ["jobs", "parts", "counts", "keys", "ended_0", "ended_parts_0", "owners", "started"] {
+            behind.run(&format!("VACUUM asyncflow.{table}")).await;
+        }
+        let sql = format!(
+            "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+             WHERE relkind = 'r' AND nspname = '{}'",
+            behind.schema
+        );
+        u64::try_from(behind.ask::<i64>(&sql).await).unwrap()
+    };
+    println!("{:?}", asyncflow_testkit::growth::check(&behind.subject, size).await);
+}
