@@ -134,8 +134,8 @@ DECLARE
     missing uuid[];
 BEGIN
     PERFORM pg_advisory_xact_lock(k) FROM (
-        SELECT DISTINCT hashtextextended(id::text, 2) AS k FROM unnest(p_id) id
-        WHERE NOT EXISTS (SELECT FROM asyncflow.jobs j WHERE j.id = id) ORDER BY 1) locks;
+        SELECT DISTINCT hashtextextended(c.id::text, 2) AS k FROM unnest(p_id) c (id)
+        WHERE NOT EXISTS (SELECT FROM asyncflow.jobs j WHERE j.id = c.id) ORDER BY 1) locks;
     PERFORM FROM asyncflow.jobs WHERE id = ANY (p_id) ORDER BY id FOR UPDATE;
     WITH back AS (
         DELETE FROM asyncflow.ended e USING unnest(p_id, p_flow) c (id, flow)

@@ -146,8 +146,8 @@ impl Schema {
     fn migration(&self) -> String {
         let literal = format!("'{}'", self.name.replace('\'', "''"));
         let steps = MIGRATIONS.iter().zip(1..).map(|(migration, version)| {
-            let migration =
-                migration.replace("'asyncflow'", &literal).replace("asyncflow.", &format!("{}.", self.quoted));
+            let named = |part: &str| part.replace("asyncflow.", &format!("{}.", self.quoted));
+            let migration = migration.split("'asyncflow'").map(named).collect::<Vec<_>>().join(&literal);
             format!(
                 "IF known < {version} THEN EXECUTE $migration${migration}$migration$; END IF;\n\
                  known := greatest(known, {version});\n"
