@@ -36,6 +36,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("readers", programs::readers),
     ("app", app::build),
     ("sqlite", programs::sqlite),
+    ("nodes", programs::nodes),
 ];
 
 pub(crate) fn run(args: &[String]) -> Result<(), Failed> {

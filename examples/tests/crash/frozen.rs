@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    backing::{Backing, Kind, on_stores},
+    backing::{Backing, Kind},
     client::Client,
     fleet::{Fleet, LEASE},
     process::{Demo, PATIENCE},

@@ -7,7 +7,16 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod backing;
+/// A test of a function that takes a kind of store, for each of some.
+macro_rules! on_stores {
+    ($test:ident: $($name:ident = $kind:ident),+) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            $test($crate::backing::Kind::$kind).await;
+        }
+    )+};
+}
+
 mod dice;
 mod fleet;
 mod frozen;
@@ -19,4 +28,4 @@ mod pair;
 mod redeploy;
 mod servers;
 
-use common::{client, jobs, process};
+use common::{backing, client, jobs, process};

@@ -6,7 +6,7 @@ use asyncflow_testkit::proxy::{Mode, Proxy};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    backing::{Backing, Kind, on_stores},
+    backing::{Backing, Kind},
     dice::Dice,
     fleet::{Fleet, LEASE},
     judge::judge,

@@ -1,7 +1,7 @@
 //! Nodes that are killed in the middle of their work.
 
 use crate::{
-    backing::{Backing, Kind, on_stores},
+    backing::{Backing, Kind},
     dice::Dice,
     fleet::{Fleet, LEASE},
     judge::judge,

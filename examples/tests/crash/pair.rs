@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::{
-    backing::{Backing, Kind, on_stores},
+    backing::{Backing, Kind},
     client::Client,
     fleet::Fleet,
 };

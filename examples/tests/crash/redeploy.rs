@@ -6,7 +6,7 @@ use asyncflow_core::{Record, Stamp};
 use tokio::time::sleep;
 
 use crate::{
-    backing::{Backing, Kind, on_stores},
+    backing::{Backing, Kind},
     dice::Dice,
     fleet::Fleet,
     judge::judge,

@@ -1,7 +1,7 @@
 //! Servers that are killed, and come back with what they had stored: nodes go on by themselves.
 
 use crate::{
-    backing::{Backing, Kind, on_stores},
+    backing::{Backing, Kind},
     dice::Dice,
     fleet::{Fleet, LEASE},
     judge::judge,

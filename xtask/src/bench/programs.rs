@@ -96,6 +96,16 @@ pub(super) fn sqlite(extent: Extent) -> Result<Vec<Line>, Failed> {
     ])
 }
 
+pub(super) fn nodes(extent: Extent) -> Result<Vec<Line>, Failed> {
+    let mut bench = cargo("bench --quiet --locked --package asyncflow-examples --bench nodes --");
+    let nodes = Figures::of(bench.arg(extent.rounds.to_string()), LIMIT)?;
+    let line = |store: &str| {
+        let ratio = nodes.number(&format!("{store}, two nodes against one: "))?;
+        Ok(Line::bounded(format!("two nodes against one, on {store}"), ratio, "times as much", Gate::AtLeast(1.7)))
+    };
+    ["sqlite", "redis"].into_iter().map(line).collect()
+}
+
 /// The memory that is free, in bytes.
 fn available() -> usize {
     let facts = fs::read_to_string("/proc/meminfo").unwrap_or_default();

@@ -31,17 +31,6 @@ enum Place {
     Server(Server),
 }
 
-/// A test of a function that takes a kind of store, for each of some.
-macro_rules! on_stores {
-    ($test:ident: $($name:ident = $kind:ident),+) => {$(
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $name() {
-            $test($crate::backing::Kind::$kind).await;
-        }
-    )+};
-}
-pub(crate) use on_stores;
-
 impl Backing {
     pub(crate) async fn start(kind: Kind) -> Self {
         let place = match kind {
