@@ -10,16 +10,29 @@ pub(crate) fn of_connection(error: &RedisError, server: &str) -> StoreError {
         ErrorKind::InvalidClientConfig => {
             StoreError::unusable(format_args!("{server} cannot be connected to: {}", error.category()))
         }
-        _ if error.code().is_some() => {
-            of_code(error.code().unwrap_or_default(), error.detail().unwrap_or_default(), server)
-        }
-        _ => StoreError::unavailable(format_args!("{server} cannot be reached: {}", error.category())),
+        _ => match error.code() {
+            Some(code) => of_code(code, error.detail().unwrap_or_default(), server),
+            None => StoreError::unavailable(format_args!("{server} cannot be reached: {}", error.category())),
+        },
     }
 }
 
 /// What the server answered.
 pub(crate) fn of_answer(error: &ServerError, server: &str) -> StoreError {
-    of_code(error.code(), error.details().unwrap_or_default(), server)
+    of_code(code(error), error.details().unwrap_or_default(), server)
+}
+
+/// What is meant: servers before 7 put what went wrong within a script behind words of their own.
+pub(crate) fn code(error: &ServerError) -> &str {
+    let within = || {
+        let detail = error.details().filter(|detail| detail.contains("user_script"))?;
+        let words = detail.split(|letter: char| !letter.is_ascii_uppercase());
+        words.into_iter().find(|word| ["OOM", "MISCONF", "READONLY", "WRONGTYPE", "NOPERM", "NOREPLICAS"].contains(word))
+    };
+    match error.code() {
+        "ERR" => within().unwrap_or("ERR"),
+        code => code,
+    }
 }
 
 pub(crate) fn timed_out(server: &str) -> StoreError {
@@ -31,10 +44,21 @@ pub(crate) fn odd(server: &str) -> StoreError {
     StoreError::unavailable(format_args!("{server} gave an answer that makes no sense"))
 }
 
-fn refused_user(server: &str) -> StoreError {
+/// What is wrong with a URL, which is not shown: it may hold a password.
+pub(crate) fn of_url(error: &RedisError) -> StoreError {
     StoreError::unusable(format_args!(
-        "{server} does not let this user in: see to the user and the password in the URL"
+        "the URL names no server ({}): it is `redis://[user:password@]host[:port][/database]`, or `rediss://…` where the `tls` feature is on",
+        error.category()
     ))
+}
+
+/// Whether a connection has to be made anew after this answer: it leads to a server that takes no writes any more.
+pub(crate) fn is_demoted(error: &ServerError) -> bool {
+    matches!(code(error), "READONLY" | "MASTERDOWN")
+}
+
+fn refused_user(server: &str) -> StoreError {
+    StoreError::unusable(format_args!("{server} does not let this user in: see to the user and the password in the URL"))
 }
 
 fn of_code(code: &str, detail: &str, server: &str) -> StoreError {
@@ -44,28 +68,13 @@ fn of_code(code: &str, detail: &str, server: &str) -> StoreError {
         "MISCONF" => mend("cannot write to its disk: free some room there, or see its log"),
         "NOAUTH" | "WRONGPASS" => refused_user(server),
         "NOPERM" => mend(&format!(
-            "does not let this user do what is needed: give it `+@all` on the keys and channels of the prefix ({detail})"
+            "does not let this user do what is needed: let it run all commands on the keys and channels of the prefix ({detail})"
         )),
         "WRONGTYPE" => mend("has something else in the place of a key of ours: choose another prefix"),
-        "MOVED" | "CROSSSLOT" => {
-            mend("is part of a cluster: connect with the cluster feature, by the builder's `cluster`")
-        }
-        "READONLY" | "MASTERDOWN" | "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "NOREPLICAS" | "UNBLOCKED" => {
+        "MOVED" | "CROSSSLOT" => mend("is part of a cluster, which this store does not work with yet: name a single server"),
+        "READONLY" | "MASTERDOWN" | "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "NOREPLICAS" => {
             StoreError::unavailable(format_args!("{server} does not take this now ({code})"))
         }
         _ => mend(&format!("does not work as it should ({code} {detail})")),
     }
-}
-
-/// Whether a connection has to be made anew after this answer: it leads to a server that takes no writes any more.
-pub(crate) fn is_demoted(error: &ServerError) -> bool {
-    matches!(error.code(), "READONLY" | "MASTERDOWN")
-}
-
-/// What is wrong with a URL, which is not shown: it may hold a password.
-pub(crate) fn of_url(error: &RedisError) -> StoreError {
-    StoreError::unusable(format_args!(
-        "the URL names no server ({}): it is `redis://[user:password@]host[:port][/database]`, or `rediss://…` where the `tls` feature is on",
-        error.category()
-    ))
 }

@@ -1,6 +1,8 @@
 //! A connection to the server that many ask at once, made anew when it is lost or gives no answer.
 
 use std::{
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{
         Arc, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -31,6 +33,13 @@ struct Made {
     answers: Arc<AtomicU64>,
 }
 
+/// Why there is no answer.
+enum Lost {
+    /// The connection was closed before anything was sent.
+    Unsent,
+    Error(StoreError),
+}
+
 impl Link {
     pub(crate) fn new(client: Client, server: Arc<str>, patience: Duration) -> Self {
         Self { client, server, patience, making: Mutex::default(), made: std::sync::Mutex::default() }
@@ -46,10 +55,29 @@ impl Link {
     /// The server cannot be reached or does not answer; what it answers to single commands is among the answers.
     pub(crate) async fn ask(&self, commands: &Pipeline) -> Result<Vec<Value>, StoreError> {
         let end = Instant::now() + self.patience;
-        let late = || failure::timed_out(&self.server);
-        let mut made = tokio::time::timeout_at(end, self.made()).await.map_err(|_| late())??;
+        match self.try_to_ask(commands, end).await {
+            // The connection was lost while nobody asked.
+            Err(Lost::Unsent) => self.try_to_ask(commands, end).await,
+            asked => asked,
+        }
+        .map_err(|lost| match lost {
+            Lost::Unsent => StoreError::unavailable(format_args!("{} closes its connections", self.server)),
+            Lost::Error(error) => error,
+        })
+    }
+
+    async fn try_to_ask(&self, commands: &Pipeline, end: Instant) -> Result<Vec<Value>, Lost> {
+        let late = || Lost::Error(failure::timed_out(&self.server));
+        let made = tokio::time::timeout_at(end, self.made()).await.map_err(|_| late())?.map_err(Lost::Error)?;
         let before = made.answers.load(Ordering::Relaxed);
-        let asked = made.connection.send_packed_commands(commands, 0, commands.len());
+        let mut waited = false;
+        let mut connection = made.connection.clone();
+        let mut asked = pin!(connection.send_packed_commands(commands, 0, commands.len()));
+        let asked = poll_fn(|context| {
+            let polled = asked.as_mut().poll(context);
+            waited |= polled.is_pending();
+            polled
+        });
         match tokio::time::timeout_at(end, asked).await {
             Ok(Ok(values)) => {
                 made.answers.fetch_add(1, Ordering::Relaxed);
@@ -60,7 +88,9 @@ impl Link {
             }
             Ok(Err(error)) => {
                 self.give_up(&made);
-                Err(failure::of_connection(&error, &self.server))
+                // What is refused without a wait has not left.
+                let unsent = !waited && error.is_connection_dropped();
+                Err(if unsent { Lost::Unsent } else { Lost::Error(failure::of_connection(&error, &self.server)) })
             }
             Err(_) => {
                 // Where others were answered meanwhile, it is this answer that is long, and not the connection that is dead.

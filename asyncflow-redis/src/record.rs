@@ -10,6 +10,8 @@ pub(crate) const FORMAT: u8 = 1;
 pub(crate) const NO_STAMP: i64 = i64::MIN;
 /// Numbers of the scripts are exact below this.
 const EXACT: i64 = 1 << 53;
+/// No part is larger.
+const LARGEST: i64 = 512 << 20;
 /// Where the time stands at which a job was made.
 const CREATED: std::ops::Range<usize> = 89..97;
 /// Where the name of the policy stands.
@@ -68,7 +70,7 @@ pub(crate) fn read(
         crashes_in_all: bytes.take().map(u8::from_be_bytes).ok_or_else(damaged)?,
         snoozes: bytes.take().map(u16::from_be_bytes).ok_or_else(damaged)?,
     };
-    let [created, _worth, _spacing, _size] = bytes.numbers().ok_or_else(damaged)?;
+    let [created, _worth, _spacing, size] = bytes.numbers().ok_or_else(damaged)?;
     let flow_version = bytes.take().map(u16::from_be_bytes).ok_or_else(damaged)?;
     let priority = bytes.take().map(i8::from_be_bytes).ok_or_else(damaged)?;
     let [named] = bytes.take().ok_or_else(damaged)?;
@@ -78,7 +80,7 @@ pub(crate) fn read(
         _ => bytes.name().map(Some).ok_or_else(damaged),
     };
     let (owner, limit_key, unique_key) = (name(1)?, name(2)?, name(4)?);
-    if !bytes.0.is_empty() || named > 7 || held > 1 || !(0..EXACT).contains(&version) {
+    if !bytes.0.is_empty() || named > 7 || held > 1 || !(0..EXACT).contains(&version) || !(0..=LARGEST).contains(&size) {
         return Err(damaged());
     }
     let stamp = |at| Some(at).filter(|at| *at != NO_STAMP).map(Stamp::from_micros);

@@ -1,6 +1,9 @@
 //! The scripts that run in the server, called by their names: it knows them until it is started anew, and is then told again.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use asyncflow_core::store::StoreError;
 use redis::{Cmd, Pipeline, ServerErrorKind, Value, cmd};
@@ -15,32 +18,54 @@ pub(crate) enum Script {
     Settings,
 }
 
-const SOURCES: [&str; 4] = [
-    concat!(
-        include_str!("../lua/write/1_records.lua"),
-        include_str!("../lua/write/2_pending.lua"),
-        include_str!("../lua/write/3_lines.lua"),
-        include_str!("../lua/write/4_limits.lua"),
-        include_str!("../lua/write/5_change.lua"),
-        include_str!("../lua/write/6_insert.lua"),
-        include_str!("../lua/write/7_claim.lua"),
-        include_str!("../lua/write/8_batch.lua"),
-        include_str!("../lua/write/9_all.lua"),
-    ),
-    include_str!("../lua/due.lua"),
-    include_str!("../lua/counts.lua"),
-    include_str!("../lua/settings.lua"),
+const WRITE: &[&str] = &[
+    include_str!("../lua/write/1_records.lua"),
+    include_str!("../lua/write/2_pending.lua"),
+    include_str!("../lua/write/3_lines.lua"),
+    include_str!("../lua/write/4_change.lua"),
+    include_str!("../lua/write/5_insert.lua"),
+    include_str!("../lua/write/6_limits.lua"),
+    include_str!("../lua/write/7_lines.lua"),
+    include_str!("../lua/write/8_claim.lua"),
+    include_str!("../lua/write/9_batch.lua"),
+    include_str!("../lua/write/10_write.lua"),
 ];
+
+/// The scripts, in the order of [`Script`].
+fn sources() -> [String; 4] {
+    let plain = [include_str!("../lua/due.lua"), include_str!("../lua/counts.lua"), include_str!("../lua/settings.lua")];
+    let [due, counts, settings] = plain.map(str::to_owned);
+    [with_words(WRITE, include_str!("../lua/write/words.txt")), due, counts, settings]
+}
+
+/// Parts of a script as one, without comments, and with what its words stand for in their places.
+fn with_words(parts: &[&str], words: &str) -> String {
+    let words: HashMap<_, _> = words.lines().filter_map(|line| line.split_once(" = ")).collect();
+    let mut script = String::new();
+    for line in parts.iter().flat_map(|part| part.lines()).filter(|line| !line.trim_start().starts_with("--")) {
+        let is_part_of_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        let mut rest = line;
+        while !rest.is_empty() {
+            let end = rest.find(|letter| !is_part_of_word(letter)).unwrap_or(rest.len());
+            let next = rest[end..].chars().next().map_or(end, |letter| end + letter.len_utf8());
+            script.push_str(words.get(&rest[..end]).unwrap_or(&&rest[..end]));
+            script.push_str(&rest[end..next]);
+            rest = &rest[next..];
+        }
+        script.push('\n');
+    }
+    script
+}
 
 /// What the server calls the scripts: the same in every server.
 #[derive(Default)]
-pub(crate) struct Scripts(OnceLock<[Arc<str>; SOURCES.len()]>);
+pub(crate) struct Scripts(OnceLock<[Arc<str>; 4]>);
 
 impl Scripts {
     /// Tells the server the scripts.
     pub(crate) async fn load(&self, link: &Link) -> Result<(), StoreError> {
         let mut load = Pipeline::new();
-        for source in SOURCES {
+        for source in sources() {
             load.cmd("SCRIPT").arg("LOAD").arg(source);
         }
         let mut names = Vec::new();
@@ -85,5 +110,19 @@ impl Scripts {
             answers[n] = answer;
         }
         Ok(answers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_put_in_place_and_nothing_else() {
+        let words = "# ONE = 7 is what it is\nONE = 1\nONE_MORE = 'two'\n";
+        let parts = ["-- ONE\nlocal a = b[ONE_MORE] -- é", "return ONES, ONE"];
+        assert_eq!(with_words(&parts, words), "local a = b['two'] -- é\nreturn ONES, 1\n");
+        let [write, ..] = sources();
+        assert!(!write.contains("SCHEDULED") && write.len() < 40_000, "{}", write.len());
     }
 }

@@ -112,7 +112,7 @@ impl fmt::Debug for Server {
 #[async_trait]
 impl Store for Server {
     async fn write(&self, batch: &Batch) -> Result<Answers, StoreError> {
-        self.within(self.write_batch(batch)).await
+        self.within(self.write_or_purge(batch)).await
     }
 
     async fn get(&self, jobs: &[JobKey]) -> Result<Vec<Option<Record>>, StoreError> {

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use asyncflow_core::Clock;
 use asyncflow_redis::RedisStore;
+use asyncflow_testkit::servers::{self, Kind};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn conforms() {
-    let url = std::env::var("ASYNCFLOW_REDIS").unwrap();
-    let made = std::cell::Cell::new(0);
+    let url = servers::shared(Kind::Redis).await.unwrap();
     asyncflow_testkit::store::all(async |clock| {
-        made.set(made.get() + 1);
-        let store = RedisStore::builder(&url).prefix(format!("c{}-{}", std::process::id(), made.get()));
+        let store = RedisStore::builder(url).prefix(servers::unique_name());
         Arc::new(store.clock(clock as Arc<dyn Clock>).connect().await.unwrap()) as _
     })
     .await;

@@ -1,7 +1,7 @@
 -- The part of a batch that is of one flow: all is read and checked, then worked out here, and written at the end.
 --
 -- KEYS: what all keys of the flow begin with. ARGV: the time in microseconds, or nothing for the server's; the channel of hints, or nothing;
--- the flow's name; how many inserts, changes and claims there are, and policies; then the arguments of each.
+-- the flow's name; how many policies, inserts, changes and claims there are; then the arguments of each. Words in capitals: `words.txt`.
 
 local base, channel, flow = KEYS[1], ARGV[2], ARGV[3]
 local now = tonumber(ARGV[1])
@@ -9,28 +9,6 @@ if not now then
   local time = redis.call('TIME')
   now = time[1] * 1000000 + time[2]
 end
-
-local SCHEDULED, ENQUEUED, PROCESSING, SUCCEEDED, CANCELLED = 0, 1, 2, 3, 5
-local FORGET = 2
--- A stamp that is none.
-local NONE = -9223372036854775808
--- Arguments of one command, at most: Lua's stack is bounded.
-local MOST = 1000
-
--- How a record is kept. What never changes stands behind, and is kept as it is. A time that may be far away is kept as two numbers, of
--- which the second may need all its 64 bits: it is added where it is read, and here just nearly.
-local FORMAT = 1
-local CHANGING = '>BBBBBi8i8i8i8c8i8c8c16c12'
-local RECORD = CHANGING .. 'i8i8i8i8HbB'
-local CHANGING_SIZE, SIZE, FIRST_NAME = 89, 141, 53
--- Where what stands in a record, as it is read.
-local STATE, MARK, PROGRESS, HELD, VERSION, STARTED, ENDED = 2, 3, 4, 5, 6, 7, 8
-local DUE, DUE_AFTER, READY, LEAD, TOKEN, TALLY = 9, 10, 11, 12, 13, 14
-local CREATED, WORTH, SPACING, REQUEST_SIZE, FLOW_VERSION, NAMES = 15, 16, 17, 18, 19, 21
--- Beside what is kept: the part that never changes, the names in it, the job's id, whether it is to be written, whether its keys end.
-local REST, OWNER, KEY, UNIQUE, ID, TOUCHED, ENDS, REPORT = 22, 23, 24, 25, 26, 27, 28, 29
-
-local MISSING, UNREADABLE = 'missing', 'unreadable'
 -- What is known of each job by its id.
 local known = {}
 
@@ -39,56 +17,74 @@ local function whole(raw)
 end
 
 -- Reads the names behind a record; says whether they are as they should be.
-local function names(rec)
-  local flags, rest, at = rec[NAMES], rec[REST], FIRST_NAME
-  local read = {}
+local function read_names(rec, named)
+  local rest, at = rec[REST], FIRST_NAME
+  local names = {}
   for n = 1, 3 do
-    if flags % 2 == 1 then
+    if named % 2 == 1 then
       if #rest < at + 3 then return false end
       local size = struct.unpack('>I4', rest, at)
-      read[n] = string.sub(rest, at + 4, at + 3 + size)
+      names[n] = string.sub(rest, at + 4, at + 3 + size)
       at = at + 4 + size
     end
-    flags = math.floor(flags / 2)
+    named = math.floor(named / 2)
   end
-  rec[OWNER], rec[KEY] = read[1], read[2] or read[1]
-  rec[UNIQUE] = read[3] and (read[1] and #read[1] .. ':' .. read[1] or ':') .. read[3]
-  return flags == 0 and at == #rest + 1
+  local owner, unique = names[1], names[3]
+  rec[OWNER], rec[KEY] = owner or false, names[2] or owner or false
+  rec[UNIQUE] = unique and (owner and #owner .. ':' .. owner or ':') .. unique or false
+  return named == 0 and at == #rest + 1
 end
 
 local function read(id, raw)
-  if #raw < SIZE or string.byte(raw) ~= FORMAT then return UNREADABLE end
-  local rec = { struct.unpack(RECORD, raw) }
-  rec[REST], rec[ID] = string.sub(raw, CHANGING_SIZE + 1), id
-  if rec[STATE] > CANCELLED or rec[MARK] > FORGET or rec[PROGRESS] > 1 or rec[HELD] > 1 then return UNREADABLE end
-  if rec[VERSION] < 0 or rec[VERSION] >= 9007199254740992 then return UNREADABLE end
-  if not names(rec) then return UNREADABLE end
-  rec[ENDS] = rec[STATE] >= SUCCEEDED
+  if #raw < RECORD_SIZE or string.byte(raw) ~= FORMAT then return UNREADABLE end
+  local _, state, mark, progress, held, version, started, ended, due, after, ready, lead, token, tally, created, worth, spacing,
+    size, flow_version, _, named = struct.unpack(RECORD_FORMAT, raw)
+  if state > CANCELLED or mark > FORGET or progress > 1 or held > 1 or version < 0 or version >= EXACT or size < 0 or size > LARGEST then
+    return UNREADABLE
+  end
+  local rec = {
+    state, mark, progress, held, version, started, ended, due, after, ready, lead, token, tally, created, worth, spacing,
+    size, flow_version, string.sub(raw, REST_AT), id, false, false, false, state >= SUCCEEDED, false, false, raw,
+    false, false, false,
+  }
+  if not read_names(rec, named) then return UNREADABLE end
   return rec
 end
 
-local function pack(rec)
-  return struct.pack(CHANGING, unpack(rec, 1, TALLY)) .. rec[REST]
+local function kept(rec)
+  if not rec[KEPT] then rec[KEPT] = struct.pack(CHANGING_FORMAT, FORMAT, unpack(rec, STATE, TALLY)) .. rec[REST] end
+  return rec[KEPT]
+end
+
+local function due_of(rec)
+  if not rec[DUE] then rec[DUE] = rec[DUE_FROM] + whole(rec[DUE_AFTER]) end
+  return rec[DUE]
+end
+
+local function rank_of(rec)
+  if not rec[RANK] then rec[RANK] = rec[READY] - whole(rec[LEAD]) end
+  return rec[RANK]
 end
 
 -- Calls a command with many arguments, some at a time.
-local function call(args, ...)
-  local before = { ... }
-  local size = #before
-  for from = 1, #args, MOST do
-    local last = math.min(from + MOST - 1, #args)
-    for n = from, last do before[size + n - from + 1] = args[n] end
-    redis.call(unpack(before, 1, size + last - from + 1))
+local function call(args, command, name)
+  for from = 1, #args, MOST_ARGUMENTS do
+    local last = math.min(from + MOST_ARGUMENTS - 1, #args)
+    if name then
+      redis.call(command, name, unpack(args, from, last))
+    else
+      redis.call(command, unpack(args, from, last))
+    end
   end
 end
 
--- The values of many keys, with what stands before each.
-local function values(before, names, found)
-  for from = 1, #names, MOST do
-    local keys = {}
-    for n = from, math.min(from + MOST - 1, #names) do keys[#keys + 1] = base .. before .. names[n] end
+-- The values of many keys that begin alike.
+local function values(kind, ids, found)
+  for from = 1, #ids, MOST_ARGUMENTS do
+    local keys, prefix = {}, base .. kind
+    for n = from, math.min(from + MOST_ARGUMENTS - 1, #ids) do keys[n - from + 1] = prefix .. ids[n] end
     local got = redis.call('MGET', unpack(keys))
-    for n = 1, #keys do found(names[from + n - 1], got[n]) end
+    for n = 1, #keys do found(ids[from + n - 1], got[n], keys[n]) end
   end
 end
 
@@ -101,37 +97,19 @@ local function load(ids)
       unknown[#unknown + 1] = id
     end
   end
-  values('j', unknown, function(id, raw)
-    if raw then known[id] = read(id, raw) else missing[#missing + 1] = id end
+  values('j', unknown, function(id, raw, key)
+    if raw then known[id] = read(id, raw) else missing[#missing + 1] = key end
   end)
   -- What is no string is not missing: it is not ours, and stays.
-  for from = 1, #missing, MOST do
-    local keys = {}
-    for n = from, math.min(from + MOST - 1, #missing) do keys[#keys + 1] = base .. 'j' .. missing[n] end
-    if redis.call('EXISTS', unpack(keys)) > 0 then
-      for n, key in ipairs(keys) do
-        if redis.call('EXISTS', key) == 1 then known[missing[from + n - 1]] = UNREADABLE end
+  for from = 1, #missing, MOST_ARGUMENTS do
+    if redis.call('EXISTS', unpack(missing, from, math.min(from + MOST_ARGUMENTS - 1, #missing))) > 0 then
+      for _, key in ipairs(missing) do
+        if redis.call('EXISTS', key) == 1 then known[string.sub(key, -16)] = UNREADABLE end
       end
     end
   end
 end
 
-local function due_of(rec)
-  return rec[DUE] + whole(rec[DUE_AFTER])
-end
-
-local function rank_of(rec)
-  return rec[READY] - whole(rec[LEAD])
-end
-
 local function is_live(rec)
   return rec[STATE] < SUCCEEDED and rec[MARK] < FORGET
-end
-
--- By bytes: Lua's own comparison goes by the server's language.
-local function is_before(rank, id, other_rank, other_id)
-  if rank ~= other_rank or id == other_id then return rank < other_rank end
-  local a, b, c, d = struct.unpack('>I4I4I4I4', id)
-  local e, f, g, h = struct.unpack('>I4I4I4I4', other_id)
-  if a ~= e then return a < e elseif b ~= f then return b < f elseif c ~= g then return c < g else return d < h end
 end

@@ -1,64 +1,61 @@
 -- What is to be written. A job that comes and goes within a batch leaves nothing behind.
 
-local touched, puts, drops = {}, {}, {}
--- After how many microseconds a value may go by itself, and which may not any more.
-local ends, stays = {}, {}
-local sets, cards, hashes, versions = {}, {}, {}, {}
+-- Records; values and what is to be dropped, by their kinds; members of sorted sets, by the sets' names; fields of hashes.
+local touched, puts, drops, adds, removals, hashes = {}, {}, {}, {}, {}, {}
+-- Jobs in each state, and how many more of them there are by now.
+local cards, moved = {}, { [0] = 0, 0, 0, 0, 0, 0 }
 
-local function touch(rec)
-  if not rec[TOUCHED] then
-    rec[TOUCHED] = true
-    touched[#touched + 1] = rec
+local function within(all, name)
+  local one = all[name]
+  if not one then
+    one = {}
+    all[name] = one
   end
+  return one
 end
 
--- A value of a job or of the flow, under the name of its kind and what it belongs to.
-local function put(name, value)
-  puts[name], drops[name] = value, nil
+-- A value of a kind, under a job's id or another name.
+local function put(kind, name, value)
+  within(puts, kind)[name] = value
+  if drops[kind] then drops[kind][name] = nil end
 end
 
-local function drop(name)
-  puts[name], drops[name] = nil, true
-end
-
-local function set(name)
-  local pending = sets[name]
-  if not pending then
-    pending = { add = {}, rem = {} }
-    sets[name] = pending
-  end
-  return pending
+local function drop(kind, name)
+  within(drops, kind)[name] = true
+  if puts[kind] then puts[kind][name] = nil end
 end
 
 -- Adds to a sorted set.
 local function add(name, member, score)
-  set(name).add[member] = score
+  within(adds, name)[member] = score
 end
 
 local function remove(name, member)
-  local pending = set(name)
-  local fresh = pending.add[member] and not pending.rem[member]
-  pending.add[member] = nil
-  if not fresh then pending.rem[member] = true end
+  local fresh, before = adds[name], removals[name]
+  if fresh and fresh[member] then
+    fresh[member] = nil
+    -- It was not there before.
+    if not (before and before[member]) then return end
+  end
+  within(removals, name)[member] = true
 end
 
 -- Writes what is pending of a sorted set; says whether anything came in.
 local function settle(name)
-  local pending = sets[name]
-  if not pending then return false end
-  local adds, rems = {}, {}
-  for member, score in pairs(pending.add) do
-    adds[#adds + 1] = score
-    adds[#adds + 1] = member
+  local coming, going = adds[name] or {}, removals[name] or {}
+  local pairs_in, out = {}, {}
+  for member, score in pairs(coming) do
+    pairs_in[#pairs_in + 1] = score
+    pairs_in[#pairs_in + 1] = member
   end
-  for member in pairs(pending.rem) do
-    if not pending.add[member] then rems[#rems + 1] = member end
+  for member in pairs(going) do
+    if not coming[member] then out[#out + 1] = member end
   end
-  sets[name] = nil
+  adds[name], removals[name] = nil, nil
   -- Where memory is missing, it is the first write that must fail: one that adds.
-  call(adds, 'ZADD', base .. name)
-  call(rems, 'ZREM', base .. name)
-  return #adds > 0
+  call(pairs_in, 'ZADD', base .. name)
+  call(out, 'ZREM', base .. name)
+  return #pairs_in > 0
 end
 
 -- A hash of the flow: what is known of its fields, and which have changed.
@@ -72,19 +69,9 @@ local function hash(name)
 end
 
 local function field(name, key)
-  local known = hash(name).known
-  if known[key] == nil then known[key] = redis.call('HGET', base .. name, key) end
-  return known[key]
-end
-
--- Reads many fields at once.
-local function load_fields(name, keys)
-  local known = hash(name).known
-  for from = 1, #keys, MOST do
-    local last = math.min(from + MOST - 1, #keys)
-    local got = redis.call('HMGET', base .. name, unpack(keys, from, last))
-    for n = from, last do known[keys[n]] = got[n - from + 1] end
-  end
+  local fields = hash(name).known
+  if fields[key] == nil then fields[key] = redis.call('HGET', base .. name, key) end
+  return fields[key]
 end
 
 -- Sets a field, or takes it away where there is no value.
@@ -92,9 +79,6 @@ local function set_field(name, key, value)
   local all = hash(name)
   all.known[key], all.changed[key] = value or false, true
 end
-
--- Jobs in each state, by what stands in the sets of their due times.
-local moved = { [0] = 0, 0, 0, 0, 0, 0 }
 
 local function count(state)
   if not cards[state] then cards[state] = redis.call('ZCARD', base .. 'd' .. state) end

@@ -93,7 +93,10 @@ impl Raw {
             // One that cannot be read stays until its lease ends: it must not keep the others from their worker.
             let claimed =
                 |(record, request): (RawRecord, Part)| Some(Claimed { record: record.read(policies).ok()?, request });
-            Taken { jobs: jobs.into_iter().filter_map(claimed).collect(), after }
+            let mut jobs: Vec<_> = jobs.into_iter().filter_map(claimed).collect();
+            // They come so but for those of one rank that are answered again.
+            jobs.sort_by_key(|claimed| (claimed.record.rank, claimed.record.job.id));
+            Taken { jobs, after }
         };
         let inserts = self.inserts.into_iter().collect::<Option<Vec<_>>>()?;
         let changes: Vec<_> = self.changes.into_iter().collect::<Option<_>>()?;

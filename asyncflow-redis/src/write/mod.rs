@@ -26,8 +26,22 @@ pub(crate) struct Share {
 }
 
 impl Server {
+    /// Writes a batch. Where memory is missing, what gives some back is done all the same.
+    pub(crate) async fn write_or_purge(&self, batch: &Batch) -> Result<Answers, StoreError> {
+        let written = self.write_batch(batch).await;
+        if matches!(written, Err(StoreError::Unusable(_))) {
+            let changes: Vec<_> = batch.changes.iter().filter(|change| change.patch.purge).cloned().collect();
+            let entries = batch.inserts.len() + batch.changes.len() + batch.claims.len();
+            if !changes.is_empty() && changes.len() < entries {
+                // Whoever asked for them learns of it when it asks again.
+                let _ = self.write_batch(&Batch { changes, ..Batch::default() }).await;
+            }
+        }
+        written
+    }
+
     /// Writes a batch.
-    pub(crate) async fn write_batch(&self, batch: &Batch) -> Result<Answers, StoreError> {
+    async fn write_batch(&self, batch: &Batch) -> Result<Answers, StoreError> {
         encode::check(batch)?;
         let shares = self.shares(batch);
         let (mut calls, mut ahead) = (Pipeline::with_capacity(shares.len()), 0);

@@ -1,9 +1,6 @@
--- What may start within a claim's limits. A rate is two numbers: for how long one start counts, and as many as there may be at once.
+-- What may start within limits. Made just where there are any.
 
-local held_back, started
-
-do
-  local RUNNING, PER_KEY, RATE_ONE, RATE_ALL, KEY_RATE_ONE, KEY_RATE_ALL = 3, 4, 5, 6, 7, 8
+local function limiting()
   -- When what started is paid back, of the flow and of its keys.
   local paid = {}
 
@@ -34,15 +31,15 @@ do
   end
 
   -- Whether a job of this key may start: nothing; or whether it is the `flow` that has to wait or the `key`, and how long if that is known.
-  function held_back(limits, key)
-    if limits[RUNNING] >= 0 and count(PROCESSING) >= limits[RUNNING] then
+  local function held_back(limits, key)
+    if limits[MOST_RUNNING] >= 0 and count(PROCESSING) >= limits[MOST_RUNNING] then
       backs.f = true
       return 'flow'
     end
     local wait = limits[RATE_ALL] >= 0 and over('f', limits[RATE_ONE], limits[RATE_ALL])
     if wait then return 'flow', wait end
     if not key then return nil end
-    if limits[PER_KEY] >= 0 and running(key) >= limits[PER_KEY] then
+    if limits[MOST_PER_KEY] >= 0 and (tonumber(field('u', key)) or 0) >= limits[MOST_PER_KEY] then
       backs['k' .. key] = true
       return 'key'
     end
@@ -51,8 +48,10 @@ do
   end
 
   -- A job of this key starts.
-  function started(limits, key)
+  local function started(limits, key)
     if limits[RATE_ALL] >= 0 then start('f', limits[RATE_ONE]) end
     if key and limits[KEY_RATE_ALL] >= 0 then start('k' .. key, limits[KEY_RATE_ONE]) end
   end
+
+  return held_back, started
 end

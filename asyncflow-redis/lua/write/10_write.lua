@@ -1,0 +1,123 @@
+-- All is worked out, and then written.
+
+out[1] = string.format('%.0f', now)
+for n = 1, insert_count do out[#out + 1] = insert(inserts[n]) end
+for n = 1, change_count do change_one(changes[n]) end
+if claim_count > 0 then
+  local claim_one = claiming(held_back, started)
+  for n = 1, claim_count do claim_one(claims[n]) end
+end
+
+if requests[1] then
+  local wanted, nth = {}, 0
+  for n, request in ipairs(requests) do wanted[n] = request[2] end
+  values('r', wanted, function(_, part)
+    nth = nth + 1
+    out[requests[nth][1]] = part or ''
+  end)
+end
+
+-- Nothing has been written yet but to lines: whatever cannot be written is found now.
+for name, coming in pairs(adds) do
+  if next(coming) then redis.call('ZCARD', base .. name) end
+end
+for name in pairs(removals) do redis.call('ZCARD', base .. name) end
+for name, all in pairs(hashes) do
+  if next(all.changed) then redis.call('HLEN', base .. name) end
+end
+if policy_count > 0 then redis.call('HLEN', base .. 'p') end
+if next(versions) then redis.call('SCARD', base .. 'v') end
+local held_back_before = (next(freed) or next(backs)) and redis.call('SCARD', base .. 'b')
+
+local function left_over(micros)
+  return math.min(math.ceil(math.max(micros, 0) / 1000) + MARGIN, LONGEST)
+end
+
+-- A value that ends with its job, or one that is there already.
+local function put_ending(kind, id, after)
+  local value = puts[kind] and puts[kind][id]
+  if value then
+    puts[kind][id] = nil
+    redis.call('SET', base .. kind .. id, value, 'PX', after)
+  elseif not (drops[kind] and drops[kind][id]) then
+    redis.call('PEXPIRE', base .. kind .. id, after)
+  end
+end
+
+local plain, stays = {}, {}
+for _, rec in ipairs(touched) do
+  local id = rec[ID]
+  if known[id] == rec then
+    if rec[STATE] >= SUCCEEDED then
+      local after = left_over(due_of(rec) - now)
+      redis.call('SET', base .. 'j' .. id, kept(rec), 'PX', after)
+      put_ending('o', id, after)
+      put_ending('r', id, after)
+      if rec[PROGRESS] == 1 then put_ending('p', id, after) end
+    else
+      plain[#plain + 1] = base .. 'j' .. id
+      plain[#plain + 1] = kept(rec)
+      if rec[ENDS] then stays[#stays + 1] = id end
+    end
+  end
+end
+for key, use in pairs(puts.i or {}) do redis.call('SET', base .. 'i' .. key, use, 'PX', left_over(memory[key])) end
+puts.i = nil
+for kind, all in pairs(puts) do
+  local prefix = base .. kind
+  for name, value in pairs(all) do
+    plain[#plain + 1] = prefix .. name
+    plain[#plain + 1] = value
+  end
+end
+call(plain, 'MSET')
+for _, id in ipairs(stays) do
+  for _, kind in ipairs({ 'r', 'o', 'p' }) do redis.call('PERSIST', base .. kind .. id) end
+end
+for _, policy in ipairs(policies) do redis.call('HSETNX', base .. 'p', policy[1], policy[2]) end
+for name in pairs(versions) do redis.call('SADD', base .. 'v', name) end
+local names = {}
+for name in pairs(adds) do names[name] = true end
+for name in pairs(removals) do names[name] = true end
+for name in pairs(names) do
+  local came_in, kind = settle(name), string.sub(name, 1, 1)
+  fresh = fresh or came_in and (kind == 'q' or kind == 'y')
+end
+if names.s then redis.call('ZREMRANGEBYSCORE', base .. 's', '-inf', now) end
+for name, all in pairs(hashes) do
+  local fields, gone = {}, {}
+  for key in pairs(all.changed) do
+    if all.known[key] then
+      fields[#fields + 1] = key
+      fields[#fields + 1] = all.known[key]
+    else
+      gone[#gone + 1] = key
+    end
+  end
+  call(fields, 'HSET', base .. name)
+  call(gone, 'HDEL', base .. name)
+end
+local rest = {}
+for kind, all in pairs(drops) do
+  local prefix = base .. kind
+  for name in pairs(all) do rest[#rest + 1] = prefix .. name end
+end
+call(rest, 'UNLINK')
+
+-- News; of jobs that were held back, too, for the sake of one that runs no more.
+local function members(of)
+  local all = {}
+  for name in pairs(of) do all[#all + 1] = name end
+  return all
+end
+
+if next(freed) and held_back_before > 0 then
+  for _, name in ipairs(members(freed)) do fresh = redis.call('SREM', base .. 'b', name) > 0 or fresh end
+end
+call(members(backs), 'SADD', base .. 'b')
+fresh = fresh and redis.call('ZCARD', base .. DUES[ENQUEUED]) > 0
+if channel ~= '' and (fresh or changed[1] or marked[1]) then
+  local head = struct.pack('>HBI4', #flow, fresh and 1 or 0, #marked)
+  redis.call('PUBLISH', channel, head .. flow .. table.concat(marked) .. table.concat(changed))
+end
+return out

@@ -1,0 +1,101 @@
+-- Jobs are taken. Where the answers wait for requests.
+local requests = {}
+
+-- Made just where there are any.
+local function claiming(held_back, started)
+  local lines_of, pop, leap_over, forget, follow
+
+  local function give(rec)
+    tell(rec, rec[ID])
+    -- What came with this batch, its sender has.
+    if not (puts.r and puts.r[rec[ID]]) then requests[#requests + 1] = { #out + 1, rec[ID] } end
+    out[#out + 1] = false
+  end
+
+  local function take(rec, claim, limits)
+    if started then started(limits, rec[KEY]) end
+    apply(rec, claim.patch, limits[HOLDER])
+    give(rec)
+  end
+
+  -- A claim that is asked again: the same jobs, their leases renewed, and nothing that a reader would see.
+  local function again(claim, token, ids)
+    local jobs = {}
+    for at = 1, #ids, 16 do
+      local rec = known[string.sub(ids, at, at + 15)]
+      if type(rec) == 'table' and rec[STATE] == PROCESSING and rec[HELD] == 1 and rec[TOKEN] == token then
+        jobs[#jobs + 1] = rec
+      end
+    end
+    -- Of one rank, whoever asks sorts them by their ids.
+    table.sort(jobs, function(a, b) return rank_of(a) < rank_of(b) end)
+    local patch = claim.patch
+    local renewal = { -1, patch[DUE_KIND], patch[AFTER], 0, '', -1, 0, '', 0, 0, 1, 0, patch[MICROS] }
+    for _, rec in ipairs(jobs) do
+      apply(rec, renewal)
+      give(rec)
+    end
+    return #jobs
+  end
+
+  local function claim_one(claim, limits)
+    local rec = known[claim.id]
+    if type(rec) ~= 'table' or rec[STATE] ~= ENQUEUED then return 0 end
+    if held_back then
+      local held_by_what, wait = held_back(limits, rec[KEY])
+      if held_by_what then return 0, wait end
+    end
+    take(rec, claim, limits)
+    return 1
+  end
+
+  local function claim_next(claim, limits)
+    if not pop then lines_of, pop, leap_over, forget, follow = lining() end
+    local lines, heads = lines_of(claim.versions, math.max(2, limits[MOST_JOBS])), nil
+    local room, jobs, passed = limits[MOST_BYTES], 0, 0
+    -- Keys that have to wait, and how long if that is known.
+    local waits, wait = {}, nil
+    while jobs < limits[MOST_JOBS] do
+      local found = pop(lines, heads)
+      if not found then return jobs, wait end
+      local rec, waiting, after = known[found.id], nil, nil
+      if type(rec) == 'table' and rec[STATE] == ENQUEUED then
+        local key = rec[KEY]
+        if key and waits[key] then
+          waiting, passed = 'key', passed + 1
+        elseif held_back then
+          waiting, after = held_back(limits, key)
+          if waiting == 'flow' then return jobs, after end
+          if waiting then waits[key] = true end
+          if after then wait = math.min(wait or after, after) end
+        end
+        if not waiting then
+          -- No time to wait, but bytes that were too many.
+          if jobs > 0 and rec[REQUEST_SIZE] > room then return jobs, 0 end
+          room, jobs = room - rec[REQUEST_SIZE], jobs + 1
+          take(rec, claim, limits)
+        end
+      elseif rec ~= UNREADABLE then
+        forget(found)
+      end
+      if found.member and not waiting then
+        follow(found, heads)
+      elseif passed > MOST_PASSED and not heads then
+        lines, heads = leap_over(lines, claim.versions, waits)
+      end
+    end
+    return jobs
+  end
+
+  return function(claim)
+    local limits, at, wait = claim.limits, #out + 1, nil
+    local token = limits[HOLDER]
+    out[at], out[at + 1] = 0, false
+    local ids = held_by(token)
+    local jobs = ids ~= '' and again(claim, token, ids) or 0
+    if jobs == 0 then
+      if limits[PICK] == BY_ID then jobs, wait = claim_one(claim, limits) else jobs, wait = claim_next(claim, limits) end
+    end
+    out[at], out[at + 1] = jobs, wait and string.format('%.0f', wait) or false
+  end
+end
