@@ -46,6 +46,8 @@ pub struct Hints {
     readers: Arc<AtomicUsize>,
     /// Subscribers whose workers want jobs.
     idle: Arc<AtomicUsize>,
+    /// Woken by the first reader.
+    first: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +92,13 @@ impl Hints {
     /// Readers that wait for changes, of all subscribers: where news of them has to be fetched from elsewhere, none need be otherwise.
     pub fn readers(&self) -> usize {
         self.readers.load(Ordering::SeqCst)
+    }
+
+    /// Waits until a reader waits where none did: for a store that asks others for news only then.
+    ///
+    /// Cancel safe: another call is told instead.
+    pub async fn first_reader(&self) {
+        self.first.notified().await;
     }
 
     /// A flow has ready jobs.
@@ -172,7 +181,11 @@ impl HintStream {
 
     /// Says for how many readers news of changed jobs is of use now.
     pub fn want_changes(&self, readers: usize) {
+        let first = readers > 0 && self.hints.readers.load(Ordering::SeqCst) == 0;
         set(&self.reading, &self.hints.readers, readers);
+        if first {
+            self.hints.first.notify_one();
+        }
     }
 }
 
@@ -229,6 +242,21 @@ mod tests {
         stream.want_changes(2);
         drop(stream);
         assert_eq!(hints.readers.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn the_first_reader_is_told_of() {
+        let (hints, mut told) = (Hints::new(), Vec::new());
+        let (one, other) = (hints.subscribe(), hints.subscribe());
+        for (stream, readers) in [(&one, 1), (&other, 1), (&one, 0), (&other, 0), (&other, 2)] {
+            stream.want_changes(readers);
+            tokio::select! {
+                biased;
+                () = hints.first_reader() => told.push(true),
+                () = std::future::ready(()) => told.push(false),
+            }
+        }
+        assert_eq!(told, [true, false, false, false, true]);
     }
 
     #[tokio::test]

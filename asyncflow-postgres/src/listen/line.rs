@@ -93,6 +93,7 @@ impl Line {
                     last = Instant::now();
                     self.tell(client, self.outbox.take()).await?;
                 }
+                () = self.outbox.hints.first_reader() => {}
                 () = sleep(READS.0) => {}
             }
             if self.outbox.hints.readers() > 0 && said.is_none_or(|said: Instant| said.elapsed() >= READS.0) {
