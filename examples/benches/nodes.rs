@@ -25,7 +25,7 @@ const DOCUMENT: usize = 1024 * 1024;
 #[tokio::main]
 async fn main() {
     let rounds = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(5);
-    for (name, kind) in [("sqlite", Kind::Sqlite), ("redis", Kind::Redis)] {
+    for (name, kind) in [("sqlite", Kind::Sqlite), ("redis", Kind::Redis), ("postgres", Kind::Postgres)] {
         let backing = Backing::start(kind).await;
         let mut ratios = Vec::new();
         let mut rates = [Vec::new(), Vec::new()];

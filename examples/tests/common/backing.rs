@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use asyncflow_core::Store;
+use asyncflow_postgres::PostgresStore;
 use asyncflow_redis::RedisStore;
 use asyncflow_sqlite::SqliteStore;
 use asyncflow_testkit::{
@@ -16,6 +17,7 @@ use tempfile::TempDir;
 pub(crate) enum Kind {
     Sqlite,
     Redis,
+    Postgres,
 }
 
 /// A store of its own, gone with the test.
@@ -36,6 +38,7 @@ impl Backing {
         let place = match kind {
             Kind::Sqlite => Place::File(tempfile::tempdir().unwrap()),
             Kind::Redis => Place::Server(Server::start(servers::Kind::Redis).await.unwrap()),
+            Kind::Postgres => Place::Server(Server::start(servers::Kind::Postgres).await.unwrap()),
         };
         Self { kind, place }
     }
@@ -84,6 +87,7 @@ impl Backing {
         match self.kind {
             Kind::Sqlite => Arc::new(Faulty::new(SqliteStore::open(&url["sqlite:".len()..]).await.unwrap(), faults)),
             Kind::Redis => Arc::new(Faulty::new(RedisStore::connect(url).await.unwrap(), faults)),
+            Kind::Postgres => Arc::new(Faulty::new(PostgresStore::connect(url).await.unwrap(), faults)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A client of one connection.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -10,13 +10,19 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
 
 use super::process::{Demo, PATIENCE};
 
 /// A connection that is kept.
 #[derive(Debug)]
-pub(crate) struct Client(SendRequest<Full<Bytes>>);
+pub(crate) struct Client {
+    sender: SendRequest<Full<Bytes>>,
+    patient: bool,
+}
 
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -30,7 +36,12 @@ impl Client {
         let stream = TcpStream::connect(address).await?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         tokio::spawn(connection);
-        Ok(Self(sender))
+        Ok(Self { sender, patient: false })
+    }
+
+    /// From now on it asks again where the store could not be reached: with a short lease, a node waits for it not even half a second.
+    pub(crate) fn patient(self) -> Self {
+        Self { patient: true, ..self }
     }
 
     /// Sends a request with JSON, unless its headers say that it is something else.
@@ -50,8 +61,8 @@ impl Client {
         }
         let request = request.body(Full::new(body.into())).unwrap();
         let answer = async {
-            self.0.ready().await?;
-            let (head, body) = self.0.send_request(request).await?.into_parts();
+            self.sender.ready().await?;
+            let (head, body) = self.sender.send_request(request).await?.into_parts();
             let body = body.collect().await?.to_bytes();
             Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
         };
@@ -65,7 +76,14 @@ impl Client {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        self.try_send(method, path, headers, body).await.unwrap()
+        let (body, end) = (body.into(), Instant::now() + PATIENCE);
+        loop {
+            let answer = self.try_send(method, path, headers, body.clone()).await.unwrap();
+            if !(self.patient && answer.status == 503 && Instant::now() < end) {
+                return answer;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Answer {

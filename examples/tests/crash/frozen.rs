@@ -17,13 +17,13 @@ const JOBS: usize = 5;
 /// So long that its first run is over when the node wakes, and its second is not.
 const LONG: u64 = 8000;
 
-on_stores!(frozen: frozen_on_sqlite = Sqlite, frozen_on_redis = Redis);
+on_stores!(frozen: frozen_on_sqlite = Sqlite, frozen_on_redis = Redis, frozen_on_postgres = Postgres);
 
 async fn frozen(kind: Kind) {
     let store = Backing::start(kind).await;
     let fleet = Fleet::start(&[store.url(), store.url()], &["--lease", LEASE]);
     let (first, second) = (fleet.node(0), fleet.node(1));
-    let (mut one, mut other) = (first.client().await, second.client().await);
+    let (mut one, mut other) = (first.client().await.patient(), second.client().await.patient());
     let (mut short, mut long) = (Vec::new(), Vec::new());
     for _ in 0..JOBS {
         short.push(one.submit("/sleep", r#"{"ms":1000}"#).await);
@@ -66,7 +66,7 @@ async fn freeze(node: &Demo, other: &mut Client) {
     loop {
         node.signal("STOP");
         for _ in 0..20 {
-            if other.get("/health").await.status == 200 {
+            if other.try_send("GET", "/health", &[], "").await.unwrap().status == 200 {
                 return;
             }
             sleep(Duration::from_millis(20)).await;

@@ -9,8 +9,8 @@ use crate::{
     process::prove,
 };
 
-on_stores!(alone: alone_on_sqlite = Sqlite, alone_on_redis = Redis);
-on_stores!(two: two_on_sqlite = Sqlite, two_on_redis = Redis);
+on_stores!(alone: alone_on_sqlite = Sqlite, alone_on_redis = Redis, alone_on_postgres = Postgres);
+on_stores!(two: two_on_sqlite = Sqlite, two_on_redis = Redis, two_on_postgres = Postgres);
 
 fn kills() -> u64 {
     if prove() { 200 } else { 20 }

@@ -18,8 +18,8 @@ use crate::{
 /// How often each is asked. Of the times the median counts, as the machine may be busy with something else.
 const TIMES: usize = 5;
 
-on_stores!(heard: heard_on_sqlite = Sqlite, heard_on_redis = Redis);
-on_stores!(unheard: unheard_on_sqlite = Sqlite, unheard_on_redis = Redis);
+on_stores!(heard: heard_on_sqlite = Sqlite, heard_on_redis = Redis, heard_on_postgres = Postgres);
+on_stores!(unheard: unheard_on_sqlite = Sqlite, unheard_on_redis = Redis, unheard_on_postgres = Postgres);
 
 /// By hints, within a second: a heartbeat is ten minutes away.
 async fn heard(kind: Kind) {

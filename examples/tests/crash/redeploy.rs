@@ -14,7 +14,7 @@ use crate::{
     process::{Demo, prove},
 };
 
-on_stores!(redeployed: redeployed_on_sqlite = Sqlite, redeployed_on_redis = Redis);
+on_stores!(redeployed: redeployed_on_sqlite = Sqlite, redeployed_on_redis = Redis, redeployed_on_postgres = Postgres);
 
 async fn redeployed(kind: Kind) {
     let rounds = if prove() { 20 } else { 3 };

@@ -9,7 +9,7 @@ use crate::{
     process::prove,
 };
 
-on_stores!(killed: redis_is_killed = Redis);
+on_stores!(killed: redis_is_killed = Redis, postgres_is_killed = Postgres);
 
 async fn killed(kind: Kind) {
     let kills = if prove() { 50 } else { 6 };

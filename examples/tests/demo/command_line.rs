@@ -5,11 +5,12 @@ use std::{net::TcpListener, process::Output};
 use crate::process::{Demo, command, run};
 
 /// Each flag with a bad value, and what is said then.
-const BAD: [(&str, &str, &str); 13] = [
+const BAD: [(&str, &str, &str); 14] = [
     ("addr", "localhost", "IP address and a port"),
-    ("store", "mysql", "`memory`, `sqlite:PATH` and `redis://HOST`"),
+    ("store", "mysql", "`memory`, `sqlite:PATH`, `redis://HOST` and `postgres://HOST/DATABASE`"),
     ("store", "sqlite:", "`sqlite:PATH`"),
     ("store", "redis:", "`redis://HOST`"),
+    ("store", "postgres:jobs", "`postgres://HOST/DATABASE`"),
     ("executor", "celery", "[possible values: tokio]"),
     ("framework", "rocket", "[possible values: axum, hyper, warp, poem]"),
     ("naming", "snake", "[possible values: default, camel]"),
@@ -45,7 +46,13 @@ fn a_bad_value_says_what_exists_and_where_it_stood() {
 /// Whether the URL is taken for one or not.
 #[test]
 fn a_password_is_not_told() {
-    for url in ["redi://me:secret@host", "redis://me:secret@127.0.0.1:1", "redis://me:secret@host:port"] {
+    for url in [
+        "redi://me:secret@host",
+        "redis://me:secret@127.0.0.1:1",
+        "redis://me:secret@host:port",
+        "postgres://me:secret@127.0.0.1:1/jobs",
+        "postgres://me:secret@host:port/jobs",
+    ] {
         for command in [
             &mut command(&["--addr", "127.0.0.1:0", "--store", url]),
             command(&["--addr", "127.0.0.1:0"]).env("ASYNCFLOW_STORE", url),

@@ -56,7 +56,7 @@ fn a_restart_forgets_nothing() {
 async fn nodes_share_a_server() {
     use asyncflow_testkit::servers::{Kind, shared};
 
-    for (name, kind) in [("redis", Kind::Redis)] {
+    for (name, kind) in [("redis", Kind::Redis), ("postgres", Kind::Postgres)] {
         let said = says(&run(example(name).arg(shared(kind).await.unwrap())));
         assert_eq!(said, "the other node says: hello, world\n", "{name}");
     }

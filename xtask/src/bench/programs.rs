@@ -103,7 +103,7 @@ pub(super) fn nodes(extent: Extent) -> Result<Vec<Line>, Failed> {
         let ratio = nodes.number(&format!("{store}, two nodes against one: "))?;
         Ok(Line::bounded(format!("two nodes against one, on {store}"), ratio, "times as much", Gate::AtLeast(1.7)))
     };
-    ["sqlite", "redis"].into_iter().map(line).collect()
+    ["sqlite", "redis", "postgres"].into_iter().map(line).collect()
 }
 
 /// The memory that is free, in bytes.

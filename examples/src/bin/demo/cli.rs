@@ -20,7 +20,7 @@ pub(crate) struct Options {
     #[arg(long, env = "ASYNCFLOW_ADDR", value_name = "IP:PORT", default_value = "127.0.0.1:8080", value_parser = addr)]
     pub(crate) addr: SocketAddr,
 
-    /// Where jobs live: memory, sqlite:PATH, or a server that nodes share, redis://HOST
+    /// Where jobs live: memory, sqlite:PATH, or a server that nodes share: redis://HOST, postgres://HOST/DATABASE
     #[arg(long, env = "ASYNCFLOW_STORE", value_name = "STORE", default_value = "memory", hide_env_values = true)]
     pub(crate) store: StoreChoice,
 

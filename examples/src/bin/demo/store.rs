@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 use asyncflow_core::{MemoryStore, Store, store::StoreError};
+use asyncflow_postgres::PostgresStore;
 use asyncflow_redis::RedisStore;
 use asyncflow_sqlite::SqliteStore;
 
@@ -11,6 +12,7 @@ pub(crate) enum StoreChoice {
     Memory,
     Sqlite(PathBuf),
     Redis(String),
+    Postgres(String),
 }
 
 impl FromStr for StoreChoice {
@@ -24,7 +26,8 @@ impl FromStr for StoreChoice {
             "sqlite" if !rest.is_empty() => Ok(Self::Sqlite(rest.into())),
             "rediss" if !cfg!(feature = "tls") => Err("`rediss://` needs a demo that was built with `--features tls`"),
             "redis" | "rediss" if rest.starts_with("//") => Ok(Self::Redis(text.into())),
-            _ => Err("there are `memory`, `sqlite:PATH` and `redis://HOST`"),
+            "postgres" | "postgresql" if rest.starts_with("//") => Ok(Self::Postgres(text.into())),
+            _ => Err("there are `memory`, `sqlite:PATH`, `redis://HOST` and `postgres://HOST/DATABASE`"),
         }
     }
 }
@@ -35,6 +38,7 @@ impl StoreChoice {
             Self::Memory => Arc::new(MemoryStore::new()),
             Self::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
             Self::Redis(url) => Arc::new(RedisStore::connect(url).await?),
+            Self::Postgres(url) => Arc::new(PostgresStore::connect(url).await?),
         })
     }
 }
@@ -46,6 +50,7 @@ impl fmt::Debug for StoreChoice {
             Self::Memory => "Memory",
             Self::Sqlite(_) => "Sqlite",
             Self::Redis(_) => "Redis",
+            Self::Postgres(_) => "Postgres",
         })
     }
 }
