@@ -24,8 +24,8 @@ for _, rec in ipairs(touched) do
   if was and was ~= is then table.insert(within(going, was), id) end
   if is then
     local list = within(coming, is)
-    list[#list + 1], list[#list + 2] = due_of(rec), id
-    if not was then all_in[#all_in + 1], all_in[#all_in + 2] = 0, id end
+    list[#list + 1], list[#list + 2] = text(due_of(rec)), id
+    if not was then all_in[#all_in + 1], all_in[#all_in + 2] = '0', id end
   elseif was then
     all_out[#all_out + 1] = id
   end
@@ -51,7 +51,7 @@ if next(versions) then redis.call('SCARD', base .. 'v') end
 local held_back_before = (next(freed) or next(backs)) and redis.call('SCARD', base .. 'b')
 
 local function left_over(micros)
-  return math.min(math.ceil(math.max(micros, 0) / 1000) + MARGIN, LONGEST)
+  return text(math.min(math.ceil(math.max(micros, 0) / 1000) + MARGIN, LONGEST))
 end
 
 -- A value that ends with its job, or one that is there already.

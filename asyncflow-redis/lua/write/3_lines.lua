@@ -32,13 +32,13 @@ local function write_lines()
       local line = (keyed and 'y' or 'q') .. rec[FLOW_VERSION]
       if is then
         local list = within(adds, line)
-        list[#list + 1], list[#list + 2] = is, rec[ID]
+        list[#list + 1], list[#list + 2] = text(is), rec[ID]
       else
         table.insert(within(removals, line), rec[ID])
       end
       if keyed and is then
         local list = within(adds, keyed)
-        list[#list + 1], list[#list + 2] = 0, place(rec, is)
+        list[#list + 1], list[#list + 2] = '0', place(rec, is)
       end
       if keyed and was then table.insert(within(removals, keyed), place(rec, was)) end
     end
