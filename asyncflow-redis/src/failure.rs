@@ -27,7 +27,9 @@ pub(crate) fn code(error: &ServerError) -> &str {
     let within = || {
         let detail = error.details().filter(|detail| detail.contains("user_script"))?;
         let words = detail.split(|letter: char| !letter.is_ascii_uppercase());
-        words.into_iter().find(|word| ["OOM", "MISCONF", "READONLY", "WRONGTYPE", "NOPERM", "NOREPLICAS"].contains(word))
+        words
+            .into_iter()
+            .find(|word| ["OOM", "MISCONF", "READONLY", "WRONGTYPE", "NOPERM", "NOREPLICAS"].contains(word))
     };
     match error.code() {
         "ERR" => within().unwrap_or("ERR"),
@@ -58,7 +60,9 @@ pub(crate) fn is_demoted(error: &ServerError) -> bool {
 }
 
 fn refused_user(server: &str) -> StoreError {
-    StoreError::unusable(format_args!("{server} does not let this user in: see to the user and the password in the URL"))
+    StoreError::unusable(format_args!(
+        "{server} does not let this user in: see to the user and the password in the URL"
+    ))
 }
 
 fn of_code(code: &str, detail: &str, server: &str) -> StoreError {
@@ -71,7 +75,9 @@ fn of_code(code: &str, detail: &str, server: &str) -> StoreError {
             "does not let this user do what is needed: let it run all commands on the keys and channels of the prefix ({detail})"
         )),
         "WRONGTYPE" => mend("has something else in the place of a key of ours: choose another prefix"),
-        "MOVED" | "CROSSSLOT" => mend("is part of a cluster, which this store does not work with yet: name a single server"),
+        "MOVED" | "CROSSSLOT" => {
+            mend("is part of a cluster, which this store does not work with yet: name a single server")
+        }
         "READONLY" | "MASTERDOWN" | "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "NOREPLICAS" => {
             StoreError::unavailable(format_args!("{server} does not take this now ({code})"))
         }

@@ -80,7 +80,8 @@ pub(crate) fn read(
         _ => bytes.name().map(Some).ok_or_else(damaged),
     };
     let (owner, limit_key, unique_key) = (name(1)?, name(2)?, name(4)?);
-    if !bytes.0.is_empty() || named > 7 || held > 1 || !(0..EXACT).contains(&version) || !(0..=LARGEST).contains(&size) {
+    if !bytes.0.is_empty() || named > 7 || held > 1 || !(0..EXACT).contains(&version) || !(0..=LARGEST).contains(&size)
+    {
         return Err(damaged());
     }
     let stamp = |at| Some(at).filter(|at| *at != NO_STAMP).map(Stamp::from_micros);

@@ -33,7 +33,8 @@ const WRITE: &[&str] = &[
 
 /// The scripts, in the order of [`Script`].
 fn sources() -> [String; 4] {
-    let plain = [include_str!("../lua/due.lua"), include_str!("../lua/counts.lua"), include_str!("../lua/settings.lua")];
+    let plain =
+        [include_str!("../lua/due.lua"), include_str!("../lua/counts.lua"), include_str!("../lua/settings.lua")];
     let [due, counts, settings] = plain.map(str::to_owned);
     [with_words(WRITE, include_str!("../lua/write/words.txt")), due, counts, settings]
 }

@@ -55,16 +55,14 @@ async fn a_user_of_few_rights_is_enough() {
     let server = Server::start(Kind::Redis).await.unwrap();
     let admin = redis::Client::open(server.url()).unwrap();
     let mut admin = admin.get_multiplexed_async_connection().await.unwrap();
-    let rights = ["on", ">word", "resetkeys", "~asyncflow:*", "~{asyncflow:*", "resetchannels", "&asyncflow:*", "-@all"];
+    let rights =
+        ["on", ">word", "resetkeys", "~asyncflow:*", "~{asyncflow:*", "resetchannels", "&asyncflow:*", "-@all"];
     let commands = ["+@read", "+@write", "+@scripting", "+@pubsub", "+@connection", "+time"];
     let mut set = redis::cmd("ACL");
     set.arg("SETUSER").arg("jobs").arg(&rights[..]).arg(&commands[..]);
     set.exec_async(&mut admin).await.unwrap();
     let store = RedisStore::connect(format!("redis://jobs:word@{}", server.address())).await.unwrap();
-    let subject = Subject::new(
-        std::sync::Arc::new(store),
-        std::sync::Arc::new(asyncflow_core::ManualClock::at(START)),
-    );
+    let subject = Subject::new(std::sync::Arc::new(store), std::sync::Arc::new(asyncflow_core::ManualClock::at(START)));
     subject.store.check().await.unwrap();
     let batch = Batch { inserts: vec![subject.job()], ..Batch::default() };
     subject.store.write(&batch).await.unwrap();

@@ -194,7 +194,8 @@ async fn something_else_in_the_place_of_a_key_leaves_all_as_it_was() {
         spoilt.run::<()>(cmd("DEL").arg(&key)).await;
         spoilt.run::<()>(cmd("SET").arg(&key).arg("something else")).await;
         let before = spoilt.dump().await;
-        let limits = Limits::new().running(9).running_per_key(9).rate(asyncflow_core::Rate::new(9, Duration::from_secs(9)));
+        let limits =
+            Limits::new().running(9).running_per_key(9).rate(asyncflow_core::Rate::new(9, Duration::from_secs(9)));
         let (guard, patch) = state::decide(&held, Event::Succeeded(Part::json("1"))).unwrap();
         let later = state::submit(Some(Duration::from_secs(9)), 0, &Arc::default());
         let (one, other) = (owned(), Insert { facts: later, ..subject.job() });

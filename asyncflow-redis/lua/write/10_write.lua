@@ -17,11 +17,32 @@ if requests[1] then
   end)
 end
 
--- Nothing has been written yet but to lines: whatever cannot be written is found now.
-for name, coming in pairs(adds) do
-  if next(coming) then redis.call('ZCARD', base .. name) end
+-- Jobs go from the set of one state to that of another, and into the set of all or out of it.
+local coming, going, all_in, all_out = {}, {}, {}, {}
+for _, rec in ipairs(touched) do
+  local id, was, is = rec[ID], rec[WAS], known[rec[ID]] == rec and rec[STATE]
+  if was and was ~= is then table.insert(within(going, was), id) end
+  if is then
+    local list = within(coming, is)
+    list[#list + 1], list[#list + 2] = text(due_of(rec)), id
+    if not was then all_in[#all_in + 1], all_in[#all_in + 2] = '0', id end
+  elseif was then
+    all_out[#all_out + 1] = id
+  end
 end
-for name in pairs(removals) do redis.call('ZCARD', base .. name) end
+
+-- Nothing has been written yet but to lines: whatever cannot be written is found now.
+for state in pairs(coming) do redis.call('ZCARD', base .. 'd' .. state) end
+for state in pairs(going) do redis.call('ZCARD', base .. 'd' .. state) end
+if all_in[1] or all_out[1] then redis.call('ZCARD', base .. 'a') end
+local lines = {}
+for _, rec in ipairs(unlined) do
+  if rec[STOOD] or rec[STATE] == ENQUEUED then lines[rec[FLOW_VERSION]] = true end
+end
+for version in pairs(lines) do
+  for _, kind in ipairs({ 'q', 'x', 'y' }) do redis.call('ZCARD', base .. kind .. version) end
+end
+if next(paying) then redis.call('ZCARD', base .. 's') end
 for name, all in pairs(hashes) do
   if next(all.changed) then redis.call('HLEN', base .. name) end
 end
@@ -30,7 +51,7 @@ if next(versions) then redis.call('SCARD', base .. 'v') end
 local held_back_before = (next(freed) or next(backs)) and redis.call('SCARD', base .. 'b')
 
 local function left_over(micros)
-  return math.min(math.ceil(math.max(micros, 0) / 1000) + MARGIN, LONGEST)
+  return text(math.min(math.ceil(math.max(micros, 0) / 1000) + MARGIN, LONGEST))
 end
 
 -- A value that ends with its job, or one that is there already.
@@ -57,7 +78,7 @@ for _, rec in ipairs(touched) do
     else
       plain[#plain + 1] = base .. 'j' .. id
       plain[#plain + 1] = kept(rec)
-      if rec[ENDS] then stays[#stays + 1] = id end
+      if rec[WAS] and rec[WAS] >= SUCCEEDED then stays[#stays + 1] = id end
     end
   end
 end
@@ -76,14 +97,14 @@ for _, id in ipairs(stays) do
 end
 for _, policy in ipairs(policies) do redis.call('HSETNX', base .. 'p', policy[1], policy[2]) end
 for name in pairs(versions) do redis.call('SADD', base .. 'v', name) end
-local names = {}
-for name in pairs(adds) do names[name] = true end
-for name in pairs(removals) do names[name] = true end
-for name in pairs(names) do
-  local came_in, kind = settle(name), string.sub(name, 1, 1)
-  fresh = fresh or came_in and (kind == 'q' or kind == 'y')
-end
-if names.s then redis.call('ZREMRANGEBYSCORE', base .. 's', '-inf', now) end
+write_lines()
+for state, members in pairs(coming) do call(members, 'ZADD', base .. 'd' .. state) end
+for state, members in pairs(going) do call(members, 'ZREM', base .. 'd' .. state) end
+call(all_in, 'ZADD', base .. 'a')
+call(all_out, 'ZREM', base .. 'a')
+for name, members in pairs(stale) do call(members, 'ZREM', base .. name) end
+for name in pairs(paying) do redis.call('ZADD', base .. 's', paid[name], name) end
+if next(paying) then redis.call('ZREMRANGEBYSCORE', base .. 's', '-inf', now) end
 for name, all in pairs(hashes) do
   local fields, gone = {}, {}
   for key in pairs(all.changed) do
@@ -115,7 +136,7 @@ if next(freed) and held_back_before > 0 then
   for _, name in ipairs(members(freed)) do fresh = redis.call('SREM', base .. 'b', name) > 0 or fresh end
 end
 call(members(backs), 'SADD', base .. 'b')
-fresh = fresh and redis.call('ZCARD', base .. DUES[ENQUEUED]) > 0
+fresh = fresh and redis.call('ZCARD', base .. 'd' .. ENQUEUED) > 0
 if channel ~= '' and (fresh or changed[1] or marked[1]) then
   local head = struct.pack('>HBI4', #flow, fresh and 1 or 0, #marked)
   redis.call('PUBLISH', channel, head .. flow .. table.concat(marked) .. table.concat(changed))

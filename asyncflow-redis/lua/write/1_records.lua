@@ -39,14 +39,18 @@ local function read(id, raw)
   if #raw < RECORD_SIZE or string.byte(raw) ~= FORMAT then return UNREADABLE end
   local _, state, mark, progress, held, version, started, ended, due, after, ready, lead, token, tally, created, worth, spacing,
     size, flow_version, _, named = struct.unpack(RECORD_FORMAT, raw)
-  if state > CANCELLED or mark > FORGET or progress > 1 or held > 1 or version < 0 or version >= EXACT or size < 0 or size > LARGEST then
+  if state > CANCELLED or mark > FORGET or progress > 1 or held > 1 or version < 0 or version >= EXACT
+    or size < 0 or size > LARGEST then
     return UNREADABLE
   end
   local rec = {
     state, mark, progress, held, version, started, ended, due, after, ready, lead, token, tally, created, worth, spacing,
-    size, flow_version, string.sub(raw, REST_AT), id, false, false, false, state >= SUCCEEDED, false, false, raw,
-    false, false, false,
+    size, flow_version, string.sub(raw, REST_AT), id, false, false, false, false, false, raw, false, false, state, false, false,
   }
+  if state == ENQUEUED then
+    rec[RANK] = ready - whole(lead)
+    rec[STOOD] = rec[RANK]
+  end
   if not read_names(rec, named) then return UNREADABLE end
   return rec
 end

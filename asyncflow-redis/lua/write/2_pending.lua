@@ -1,9 +1,21 @@
--- What is to be written. A job that comes and goes within a batch leaves nothing behind.
+-- What is to be written. A job that comes and goes within a batch leaves nothing behind: what is written of a job is told from what it was.
 
--- Records; values and what is to be dropped, by their kinds; members of sorted sets, by the sets' names; fields of hashes.
-local touched, puts, drops, adds, removals, hashes = {}, {}, {}, {}, {}, {}
+-- Records; values and what is to be dropped, by their kinds; hashes; what dangles in sorted sets, by their names.
+local touched, puts, drops, hashes, stale = {}, {}, {}, {}, {}
 -- Jobs in each state, and how many more of them there are by now.
 local cards, moved = {}, { [0] = 0, 0, 0, 0, 0, 0 }
+
+-- Numbers as commands take them: most of a batch's are the same, and writing one out costs more than a look.
+local texts = {}
+
+local function text(number)
+  local written = texts[number]
+  if not written then
+    written = string.format('%.17g', number)
+    texts[number] = written
+  end
+  return written
+end
 
 local function within(all, name)
   local one = all[name]
@@ -25,37 +37,9 @@ local function drop(kind, name)
   if puts[kind] then puts[kind][name] = nil end
 end
 
--- Adds to a sorted set.
-local function add(name, member, score)
-  within(adds, name)[member] = score
-end
-
-local function remove(name, member)
-  local fresh, before = adds[name], removals[name]
-  if fresh and fresh[member] then
-    fresh[member] = nil
-    -- It was not there before.
-    if not (before and before[member]) then return end
-  end
-  within(removals, name)[member] = true
-end
-
--- Writes what is pending of a sorted set; says whether anything came in.
-local function settle(name)
-  local coming, going = adds[name] or {}, removals[name] or {}
-  local pairs_in, out = {}, {}
-  for member, score in pairs(coming) do
-    pairs_in[#pairs_in + 1] = score
-    pairs_in[#pairs_in + 1] = member
-  end
-  for member in pairs(going) do
-    if not coming[member] then out[#out + 1] = member end
-  end
-  adds[name], removals[name] = nil, nil
-  -- Where memory is missing, it is the first write that must fail: one that adds.
-  call(pairs_in, 'ZADD', base .. name)
-  call(out, 'ZREM', base .. name)
-  return #pairs_in > 0
+local function touch(rec)
+  rec[TOUCHED] = true
+  touched[#touched + 1] = rec
 end
 
 -- A hash of the flow: what is known of its fields, and which have changed.

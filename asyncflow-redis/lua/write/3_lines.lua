@@ -1,21 +1,56 @@
 -- Where a job stands: among those that are due, in line, with its owner, under its key, under its token.
 
-local DUES = { [0] = 'd0', 'd1', 'd2', 'd3', 'd4', 'd5' }
 local NOBODY = string.rep('\0', 16)
 -- Jobs by their tokens; for whose sake jobs are held back, and who runs no more.
 local held, backs, freed = {}, {}, {}
 
+-- Records whose places in line are to be written, and whether a line got jobs that it had not before.
+local unlined, fresh = {}, false
+
 -- The place of a ready job among those of its key, in the order of bytes.
-local function place(rec)
+local function place(rec, rank)
   -- What is further away than that stands at the end.
-  local bytes = struct.pack('>i8', math.max(-4e18, math.min(4e18, rank_of(rec))))
-  local rank = string.char((string.byte(bytes) + 128) % 256) .. string.sub(bytes, 2)
-  return struct.pack('>I4', #rec[KEY]) .. rec[KEY] .. rank .. rec[ID]
+  local bytes = struct.pack('>i8', math.max(-4e18, math.min(4e18, rank)))
+  bytes = string.char((string.byte(bytes) + 128) % 256) .. string.sub(bytes, 2)
+  return struct.pack('>I4', #rec[KEY]) .. rec[KEY] .. bytes .. rec[ID]
 end
 
-local function line_of(rec)
-  if not rec[LINE] then rec[LINE] = (rec[KEY] and 'y' or 'q') .. rec[FLOW_VERSION] end
-  return rec[LINE]
+local function move(rec)
+  if not rec[MOVED] then
+    rec[MOVED] = true
+    unlined[#unlined + 1] = rec
+  end
+end
+
+-- Writes where jobs stand in line.
+local function write_lines()
+  local adds, removals = {}, {}
+  for _, rec in ipairs(unlined) do
+    local was, is = rec[STOOD], rec[STATE] == ENQUEUED and known[rec[ID]] == rec and rank_of(rec)
+    if was ~= is then
+      local keyed = rec[KEY] and 'x' .. rec[FLOW_VERSION]
+      local line = (keyed and 'y' or 'q') .. rec[FLOW_VERSION]
+      if is then
+        local list = within(adds, line)
+        list[#list + 1], list[#list + 2] = text(is), rec[ID]
+      else
+        table.insert(within(removals, line), rec[ID])
+      end
+      if keyed and is then
+        local list = within(adds, keyed)
+        list[#list + 1], list[#list + 2] = '0', place(rec, is)
+      end
+      if keyed and was then table.insert(within(removals, keyed), place(rec, was)) end
+    end
+    rec[STOOD], rec[MOVED] = is, false
+  end
+  unlined = {}
+  -- Where memory is missing, it is the first write that must fail: one that adds.
+  for name, members in pairs(adds) do
+    call(members, 'ZADD', base .. name)
+    fresh = true
+  end
+  for name, members in pairs(removals) do call(members, 'ZREM', base .. name) end
 end
 
 -- Whether a job in this state is one of its owner's waiting ones; nobody's count just where owners take turns.
@@ -93,10 +128,8 @@ local function came(rec, anew)
     set_owner(name, waiting + 1, last)
   end
   moved[state] = moved[state] + 1
-  add(DUES[state], rec[ID], due_of(rec))
   if state == ENQUEUED then
-    add(line_of(rec), rec[ID], rank_of(rec))
-    if rec[KEY] then add('x' .. rec[FLOW_VERSION], place(rec), 0) end
+    move(rec)
   elseif state == PROCESSING and rec[KEY] then
     change_running(rec[KEY], 1)
   end
@@ -106,14 +139,12 @@ end
 local function left(rec)
   local state = rec[STATE]
   moved[state] = moved[state] - 1
-  remove(DUES[state], rec[ID])
   if counts_for_owner(rec, state) then
     local name, waiting, last = owner_of(rec)
     set_owner(name, math.max(waiting - 1, 0), last)
   end
   if state == ENQUEUED then
-    remove(line_of(rec), rec[ID])
-    if rec[KEY] then remove('x' .. rec[FLOW_VERSION], place(rec)) end
+    move(rec)
   elseif state == PROCESSING then
     freed.f = true
     if rec[KEY] then

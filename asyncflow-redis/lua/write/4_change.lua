@@ -47,10 +47,7 @@ local function apply(rec, patch, token, progress, part)
   local from, to, id, lived = rec[STATE], patch[TO], rec[ID], is_live(rec)
   local moves = to >= 0 or patch[HAS_LEAD] == 1
   rec[KEPT] = false
-  if not rec[TOUCHED] then
-    rec[TOUCHED] = true
-    touched[#touched + 1] = rec
-  end
+  if not rec[TOUCHED] then touch(rec) end
   if moves then left(rec) end
   if to >= 0 then
     rec[STATE] = to
@@ -84,8 +81,6 @@ local function apply(rec, patch, token, progress, part)
       set_field('h', 'turn', string.format('%.0f', turn))
     end
     came(rec, patch[HAS_LEAD] == 1)
-  elseif patch[DUE_KIND] > 0 then
-    add(DUES[rec[STATE]], id, due_of(rec))
   end
   local parts = patch[PARTS]
   if parts > 0 then
@@ -108,7 +103,7 @@ local function purge(rec)
   local id, lived = rec[ID], is_live(rec)
   left(rec)
   if rec[HELD] == 1 then let_go(rec) end
-  remove('a', id)
+  if not rec[TOUCHED] then touch(rec) end
   known[id] = MISSING
   if rec[UNIQUE] then keep_unique(rec, lived) end
   drop('j', id)
@@ -119,15 +114,17 @@ local function purge(rec)
 end
 
 local function admits(rec, change)
-  if change.kind == BY_HOLDER then
-    local holds = rec[STATE] == PROCESSING and rec[HELD] == 1 and rec[TOKEN] == change.token
-    return holds and rec[STARTED] == change.since and rec[MARK] <= change.knows
+  local kind = change[GUARD]
+  if kind == BY_HOLDER then
+    local holds = rec[STATE] == PROCESSING and rec[HELD] == 1 and rec[TOKEN] == change[GUARD_TOKEN]
+    return holds and rec[STARTED] == change[GUARD_STARTED] and rec[MARK] <= change[GUARD_KNOWS]
   end
-  return rec[VERSION] == change.version and (change.kind == BY_VERSION or due_of(rec) == change.due and change.due <= now)
+  local due = change[GUARD_DUE]
+  return rec[VERSION] == change[GUARD_VERSION] and (kind == BY_VERSION or due_of(rec) == due and due <= now)
 end
 
 local function change_one(change)
-  local rec, patch = known[change.id], change.patch
+  local rec, patch = known[change[CHANGE_ID]], change[CHANGE_PATCH]
   if rec == MISSING then
     out[#out + 1] = 'M'
   elseif not admits(rec, change) then
@@ -136,7 +133,7 @@ local function change_one(change)
     tell(rec, 'A')
     purge(rec)
   else
-    apply(rec, patch, nil, change.progress, change.part)
+    apply(rec, patch, nil, change[CHANGE_REPORT], change[CHANGE_PART])
     tell(rec, 'A')
   end
 end

@@ -58,10 +58,9 @@ local function inserting()
       answer = no_room(rec, new)
       if answer then return answer end
     end
-    known[id], rec[TOUCHED] = rec, true
-    touched[#touched + 1] = rec
+    known[id] = rec
+    touch(rec)
     came(rec, true)
-    add('a', id, 0)
     versions[rec[FLOW_VERSION]] = true
     if rec[UNIQUE] then set_field('n', rec[UNIQUE], id) end
     put('r', id, new.request)
@@ -74,8 +73,8 @@ local function inserting()
       struct.unpack(INSERT_FORMAT, head)
     local rec = {
       state, 0, 0, 0, 1, NO_STAMP, NO_STAMP, now, after, now, lead, NOBODY, EMPTY, now, worth, spacing,
-      size, version, struct.pack('>i8', now) .. string.sub(head, KEPT_AT), id, false, false, false, false, false, false, false,
-      false, false, false,
+      size, version, struct.pack('>i8', now) .. string.sub(head, KEPT_AT), id, false, false, false, false, false, false,
+      false, false, false, false, false,
     }
     if named > 0 then read_names(rec, named) end
     return { record = rec, room = room, own_room = has_own == 1 and own_room, flags = flags }

@@ -1,9 +1,8 @@
--- What may start within limits. Made just where there are any.
+-- What may start within limits. When what started is paid back, of the flow and of its keys; and what of it has changed.
+local paid, paying = {}, {}
 
+-- Made just where there are limits.
 local function limiting()
-  -- When what started is paid back, of the flow and of its keys.
-  local paid = {}
-
   local function paid_of(name)
     if paid[name] == nil then paid[name] = tonumber(redis.call('ZSCORE', base .. 's', name) or nil) or false end
     return paid[name]
@@ -11,7 +10,7 @@ local function limiting()
 
   local function pay(name, at)
     paid[name] = at
-    add('s', name, at)
+    paying[name] = true
   end
 
   -- Whether one more may start by a rate, as `Rate::start` and `Rate::owed` say: nothing, or how long until one may.

@@ -4,9 +4,6 @@
 -- They are looked through one by one while few are passed over; then the first job of each key is found by leaps, so that it costs nothing
 -- how many jobs of a key wait.
 
--- A line had jobs that it had not before.
-local fresh = false
-
 local function lining()
   -- By bytes: Lua's own comparison goes by the server's language.
   local function is_before(rank, id, other_rank, other_id)
@@ -62,9 +59,9 @@ local function lining()
   -- The first job of each key that need not wait.
   local function leap(versions, waits)
     local heads = {}
+    write_lines()
     for _, version in ipairs(versions) do
       local name, from = 'x' .. version, '-'
-      settle(name)
       while true do
         local member = redis.call('ZRANGEBYLEX', base .. name, from, '+', 'LIMIT', 0, 1)[1]
         if not member then break end
@@ -83,9 +80,7 @@ local function lining()
     local lines = {}
     for _, version in ipairs(versions) do
       for _, kind in ipairs({ 'q', 'y' }) do
-        local name = kind .. version
-        fresh = settle(name) or fresh
-        lines[#lines + 1] = { name = name, from = 0, jobs = {}, at = 1, most = math.min(most, MOST_READ), keyed = kind == 'y' }
+        lines[#lines + 1] = { name = kind .. version, from = 0, jobs = {}, at = 1, most = math.min(most, MOST_READ), keyed = kind == 'y' }
       end
     end
     return lines
@@ -117,12 +112,8 @@ local function lining()
 
   -- A job that is no longer there, or not ready, does not stand in line.
   local function forget(found)
-    if found.member then
-      remove(found.name, found.member)
-    else
-      remove(found.line.name, found.id)
-    end
-    if known[found.id] == MISSING then remove(DUES[ENQUEUED], found.id) end
+    table.insert(within(stale, found.member and found.name or found.line.name), found.member or found.id)
+    if known[found.id] == MISSING then table.insert(within(stale, 'd' .. ENQUEUED), found.id) end
   end
 
   -- The next job of its key comes in its place.

@@ -4,6 +4,8 @@ local requests = {}
 -- Made just where there are any.
 local function claiming(held_back, started)
   local lines_of, pop, leap_over, forget, follow
+  -- Lines that are looked through already: claims without limits go on where those before them ended.
+  local open = {}
 
   local function give(rec)
     tell(rec, rec[ID])
@@ -12,9 +14,9 @@ local function claiming(held_back, started)
     out[#out + 1] = false
   end
 
-  local function take(rec, claim, limits)
-    if started then started(limits, rec[KEY]) end
-    apply(rec, claim.patch, limits[HOLDER])
+  local function take(rec, claim)
+    if started then started(claim, rec[KEY]) end
+    apply(rec, claim[CLAIM_PATCH], claim[HOLDER])
     give(rec)
   end
 
@@ -29,7 +31,7 @@ local function claiming(held_back, started)
     end
     -- Of one rank, whoever asks sorts them by their ids.
     table.sort(jobs, function(a, b) return rank_of(a) < rank_of(b) end)
-    local patch = claim.patch
+    local patch = claim[CLAIM_PATCH]
     local renewal = { -1, patch[DUE_KIND], patch[AFTER], 0, '', -1, 0, '', 0, 0, 1, 0, patch[MICROS] }
     for _, rec in ipairs(jobs) do
       apply(rec, renewal)
@@ -38,24 +40,31 @@ local function claiming(held_back, started)
     return #jobs
   end
 
-  local function claim_one(claim, limits)
-    local rec = known[claim.id]
+  local function claim_one(claim)
+    local rec = known[claim[WHICH]]
     if type(rec) ~= 'table' or rec[STATE] ~= ENQUEUED then return 0 end
     if held_back then
-      local held_by_what, wait = held_back(limits, rec[KEY])
+      local held_by_what, wait = held_back(claim, rec[KEY])
       if held_by_what then return 0, wait end
     end
-    take(rec, claim, limits)
+    take(rec, claim)
     return 1
   end
 
-  local function claim_next(claim, limits)
-    if not pop then lines_of, pop, leap_over, forget, follow = lining() end
-    local lines, heads = lines_of(claim.versions, math.max(2, limits[MOST_JOBS])), nil
-    local room, jobs, passed = limits[MOST_BYTES], 0, 0
+  local function claim_next(claim)
+    if not pop then
+      lines_of, pop, leap_over, forget, follow = lining()
+      write_lines()
+    elseif held_back then
+      write_lines()
+    end
+    local lines, heads = not held_back and open[claim[WHICH]], nil
+    lines = lines or lines_of(claim[VERSIONS], math.max(2, claim[MOST_JOBS]))
+    open[claim[WHICH]] = lines
+    local room, jobs, passed = claim[MOST_BYTES], 0, 0
     -- Keys that have to wait, and how long if that is known.
     local waits, wait = {}, nil
-    while jobs < limits[MOST_JOBS] do
+    while jobs < claim[MOST_JOBS] do
       local found = pop(lines, heads)
       if not found then return jobs, wait end
       local rec, waiting, after = known[found.id], nil, nil
@@ -64,37 +73,39 @@ local function claiming(held_back, started)
         if key and waits[key] then
           waiting, passed = 'key', passed + 1
         elseif held_back then
-          waiting, after = held_back(limits, key)
+          waiting, after = held_back(claim, key)
           if waiting == 'flow' then return jobs, after end
           if waiting then waits[key] = true end
           if after then wait = math.min(wait or after, after) end
         end
         if not waiting then
-          -- No time to wait, but bytes that were too many.
-          if jobs > 0 and rec[REQUEST_SIZE] > room then return jobs, 0 end
+          if jobs > 0 and rec[REQUEST_SIZE] > room then
+            -- It stays where it stands. No time to wait, but bytes that were too many.
+            if found.line then found.line.at = found.line.at - 1 end
+            return jobs, 0
+          end
           room, jobs = room - rec[REQUEST_SIZE], jobs + 1
-          take(rec, claim, limits)
+          take(rec, claim)
         end
-      elseif rec ~= UNREADABLE then
+      elseif rec == MISSING or not rec[TOUCHED] and rec ~= UNREADABLE then
         forget(found)
       end
       if found.member and not waiting then
         follow(found, heads)
       elseif passed > MOST_PASSED and not heads then
-        lines, heads = leap_over(lines, claim.versions, waits)
+        lines, heads = leap_over(lines, claim[VERSIONS], waits)
       end
     end
     return jobs
   end
 
   return function(claim)
-    local limits, at, wait = claim.limits, #out + 1, nil
-    local token = limits[HOLDER]
+    local token, at, wait = claim[HOLDER], #out + 1, nil
     out[at], out[at + 1] = 0, false
     local ids = held_by(token)
     local jobs = ids ~= '' and again(claim, token, ids) or 0
     if jobs == 0 then
-      if limits[PICK] == BY_ID then jobs, wait = claim_one(claim, limits) else jobs, wait = claim_next(claim, limits) end
+      if claim[PICK] == BY_ID then jobs, wait = claim_one(claim) else jobs, wait = claim_next(claim) end
     end
     out[at], out[at + 1] = jobs, wait and string.format('%.0f', wait) or false
   end

@@ -38,24 +38,24 @@ for n = 1, insert_count do
   if rec[KEY] and claim_count > 0 then limited[#limited + 1] = rec[KEY] end
 end
 for n = 1, change_count do
-  local id, kind, version, due, token, since, knows = struct.unpack(GUARD_FORMAT, argument())
-  local change = { id = id, kind = kind, version = version, due = due, token = token, since = since, knows = knows }
-  change.patch, change.progress, change.part = argument_patch()
-  changes[n], ids[#ids + 1] = change, id
+  local change = { struct.unpack(CHANGE_FORMAT, argument()) }
+  change[CHANGE_PATCH], change[CHANGE_REPORT], change[CHANGE_PART] = argument_patch()
+  changes[n], ids[#ids + 1] = change, change[CHANGE_ID]
 end
 for n = 1, claim_count do
-  local claim = { limits = { struct.unpack(CLAIM_FORMAT, argument()) }, patch = patch_of(argument()), id = argument() }
-  local limits = claim.limits
-  if limits[PICK] == BY_ID then
-    ids[#ids + 1] = claim.id
+  local claim = { struct.unpack(CLAIM_FORMAT, argument()) }
+  local patch, which, versions_of = patch_of(argument()), argument(), nil
+  if claim[PICK] == BY_ID then
+    ids[#ids + 1] = which
   else
-    claim.versions = {}
-    for from = 1, #claim.id, 2 do claim.versions[#claim.versions + 1] = (struct.unpack('>H', claim.id, from)) end
+    versions_of = {}
+    for from = 1, #which, 2 do versions_of[#versions_of + 1] = (struct.unpack('>H', which, from)) end
   end
   for limit = MOST_RUNNING, KEY_RATE_ALL do
-    if limits[limit] >= 0 and not held_back then held_back, started = limiting() end
+    if claim[limit] >= 0 and not held_back then held_back, started = limiting() end
   end
-  claims[n], tokens[n] = claim, limits[HOLDER]
+  claim[CLAIM_PATCH], claim[WHICH], claim[VERSIONS] = patch, which, versions_of
+  claims[n], tokens[n] = claim, claim[HOLDER]
 end
 
 local function unreadable(id)
@@ -85,9 +85,9 @@ end
 if #meant > 0 then load(meant) end
 for _, new in ipairs(inserts) do meant[#meant + 1] = new.record[ID] end
 for _, change in ipairs(changes) do
-  local rec = known[change.id]
-  meant[#meant + 1] = change.id
-  if rec[HELD] == 1 and change.patch[TO] >= 0 then
+  local rec = known[change[CHANGE_ID]]
+  meant[#meant + 1] = change[CHANGE_ID]
+  if rec[HELD] == 1 and change[CHANGE_PATCH][TO] >= 0 then
     tokens[#tokens + 1] = rec[TOKEN]
     if rec[KEY] then limited[#limited + 1] = rec[KEY] end
   end
