@@ -3,7 +3,10 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use asyncflow_core::{
     ManualClock, Store,
@@ -97,15 +100,17 @@ fn a_store_is_asked_outside_of_its_runtime() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let store = runtime.block_on(async { open(&unique_name(), &Arc::new(ManualClock::at(START))).await });
     let nothing = Batch::default();
-    let asked = futures_util::future::join(store.due(1), store.write(&nothing));
-    let mut asked = std::pin::pin!(asked);
-    let waker = std::task::Waker::noop();
-    let mut context = std::task::Context::from_waker(waker);
+    polled(store.due(1)).unwrap();
+    polled(store.write(&nothing)).unwrap();
+}
+
+/// What a future becomes that is polled where there is no runtime.
+fn polled<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
     loop {
-        if let std::task::Poll::Ready((due, write)) = asked.as_mut().poll(&mut context) {
-            due.unwrap();
-            write.unwrap();
-            break;
+        if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
+            return done;
         }
         std::thread::yield_now();
     }

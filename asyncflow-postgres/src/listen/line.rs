@@ -2,12 +2,12 @@
 
 use std::{
     convert::Infallible,
+    future::poll_fn,
     sync::{Arc, PoisonError},
     time::Duration,
 };
 
 use asyncflow_core::{JobId, JobKey};
-use futures_util::{StreamExt, stream};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, timeout},
@@ -57,8 +57,7 @@ impl Line {
         let Ok(Ok((client, mut connection))) = connected else { return Err(false) };
         let (sender, mut messages) = mpsc::channel(64);
         let driver = tokio::spawn(async move {
-            let mut stream = stream::poll_fn(move |context| connection.poll_message(context));
-            while let Some(Ok(message)) = stream.next().await {
+            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
                 if let AsyncMessage::Notification(notification) = message {
                     if sender.send(notification.payload().to_owned()).await.is_err() {
                         break;
