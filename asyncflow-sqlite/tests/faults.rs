@@ -4,7 +4,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use asyncflow_core::{
-    Clock, JobKey, ManualClock, State,
+    Clock, JobKey, Limits, ManualClock, Rate, State,
     state::Event,
     store::{Batch, Changed, Guard, Idempotency, Insert, Inserted, Part, PartName, Patch, Pick, Store, StoreError},
 };
@@ -207,6 +207,7 @@ async fn the_file_stays_bounded_under_retention() {
     let store = SqliteStore::builder(&path).synchronous(Synchronous::Normal).clock(clock.clone() as Arc<dyn Clock>);
     let subject = Subject::new(Arc::new(store.open().await.unwrap()), clock);
     let hour = Duration::from_secs(3600);
+    let limits = Limits::new().running_per_key(1).rate_per_key(Rate::new(1, hour));
     let mut sizes = Vec::new();
     for _ in 0..12 {
         let inserts: Vec<_> = (0..400)
@@ -217,7 +218,7 @@ async fn the_file_stays_bounded_under_retention() {
             })
             .collect();
         subject.write(Batch { inserts, ..Batch::default() }).await;
-        for claimed in subject.claim(all(), subject.token()).await {
+        for claimed in subject.take_within(&limits, all()).await.jobs {
             let result = Event::Succeeded(Part::json(vec![b' '; 500]));
             let record = subject.event(&claimed.record, result).await;
             subject
@@ -240,8 +241,10 @@ async fn the_file_stays_bounded_under_retention() {
             .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))
             .unwrap()
     };
-    assert_eq!((rows("jobs"), rows("parts"), rows("owners")), (0, 0, 0));
-    assert!(rows("keys") <= 800, "{}", rows("keys"));
+    assert_eq!((rows("jobs"), rows("parts"), rows("owners"), rows("running")), (0, 0, 0, 0));
+    for kept in ["keys", "started"] {
+        assert!((1..=800).contains(&rows(kept)), "{kept}: {}", rows(kept));
+    }
 }
 
 fn all() -> Pick {

@@ -4,11 +4,11 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use asyncflow_core::{
-    Clock, JobError, ManualClock, Stamp, State,
-    store::{Inserted, Part, PartName, Parts, Patch, Store, StoreError},
+    Clock, JobError, Limits, ManualClock, Stamp, State,
+    store::{Insert, Inserted, Part, PartName, Parts, Patch, Pick, Store, StoreError, Taken},
 };
 use asyncflow_sqlite::SqliteStore;
-use asyncflow_testkit::store::{START, Subject};
+use asyncflow_testkit::store::{FLOW, START, Subject};
 use rusqlite::Connection;
 
 async fn open(path: &Path) -> Subject {
@@ -153,6 +153,25 @@ async fn who_is_alone_ends_all_leases() {
             assert_eq!(JobError::from_part(&error).unwrap().kind, JobError::WORKER_LOST);
         }
         assert_eq!(subject.states().await.iter().sum::<u64>(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_a_lapse_ends_counts_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let limits = Limits::new().running(3).running_per_key(2);
+    let next = || Pick::Next { flow: FLOW.into(), versions: Arc::new([0]), jobs: 9, bytes: usize::MAX };
+    let subject = open(&path).await;
+    for owner in ["a", "a", "a", "b", "b", "c"] {
+        subject.add(Insert { owner: Some(owner.into()), ..subject.job() }).await;
+    }
+    drop(subject);
+    let of = |taken: Taken| -> Vec<_> { taken.jobs.into_iter().map(|claimed| claimed.record.owner.unwrap()).collect() };
+    for _ in 0..2 {
+        let subject = open(&path).await;
+        assert_eq!(of(subject.take_within(&limits, next()).await), ["a", "a", "b"].map(Arc::from));
+        assert!(of(subject.take_within(&limits, next()).await).is_empty());
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use asyncflow_core::{
-    JobId, JobKey, State,
+    JobId, JobKey, Limits, State,
     state::Event,
     store::{Batch, Insert, Part, PartName, Pick},
 };
@@ -47,6 +47,7 @@ async fn child() {
     match role.as_str() {
         "works until it is killed" => drop(subject.at_once(16, |subject| async move { live(&subject).await }).await),
         "claims all" => claim_all(&subject, 500).await,
+        "works within limits" => work_within_limits(&subject, Path::new(&path)).await,
         "inserts when told" => {
             std::io::stdin().lines().next();
             subject.insert(&subject.job()).await;
@@ -183,6 +184,47 @@ async fn processes_that_share_a_file_take_each_job_once() {
     }
     assert_eq!((taken.len(), taken.iter().collect::<HashSet<_>>().len()), (500, 500));
     assert_eq!(subject.states().await, [0, 0, 500, 0, 0, 0]);
+}
+
+/// Takes jobs within limits and ends them, until all have ended; no more run at once than may, as a reader of the file sees it.
+async fn work_within_limits(subject: &Subject, path: &Path) {
+    let limits = Limits::new().running(5).running_per_key(2);
+    let next = || Pick::Next { flow: FLOW.into(), versions: Arc::new([0]), jobs: 3, bytes: usize::MAX };
+    let db = Connection::open(path).unwrap();
+    while subject.states().await[State::Succeeded as usize] < 200 {
+        let taken = subject.take_within(&limits, next()).await.jobs;
+        let most = "SELECT ifnull(sum(jobs), 0), ifnull(max(jobs), 0)
+            FROM (SELECT count(*) AS jobs FROM jobs WHERE state = 2 GROUP BY owner)";
+        let (all, of_one) = db.query_row(most, [], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?))).unwrap();
+        assert!(all <= 5 && of_one <= 2, "{all} run, {of_one} of one owner");
+        for claimed in taken {
+            say(&format!("ran {}", claimed.record.job.id));
+            subject.event(&claimed.record, Event::Succeeded(Part::json("1"))).await;
+        }
+    }
+}
+
+/// Limits are the file's, whichever processes claim.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_share_a_file_share_its_limits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let subject = open(&path).await;
+    let owned = |n: usize| Insert { owner: Some(["a", "b", "c", "d"][n % 4].into()), ..subject.job() };
+    subject.write(Batch { inserts: (0..200).map(owned).collect(), ..Batch::default() }).await;
+    let mut children = [start("works within limits", &path), start("works within limits", &path)];
+    for (_, lines) in &mut children {
+        assert!(lines.any(|line| line == "ready"));
+    }
+    work_within_limits(&subject, &path).await;
+    for (mut child, lines) in children {
+        lines.for_each(drop);
+        assert!(child.wait().unwrap().success());
+    }
+    let states = subject.states().await;
+    assert_eq!(states, [0, 0, 0, 200, 0, 0]);
+    drop(subject);
+    check(&path, states);
 }
 
 /// Who listens hears of what another process wrote, and not of what it wrote itself.

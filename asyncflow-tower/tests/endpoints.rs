@@ -3,8 +3,13 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
+use asyncflow_core::{
+    FlowEngine, JobContext, JobError, JobKey, MemoryStore, Raw, Role, Store, Token,
+    state::{self, Event, Wish},
+    store::{Batch, Change, Claim, Part, Parts, Patch, Pick},
+};
 use asyncflow_tower::{ErrorDetail, FlowService, Naming};
 use common::*;
 use http::Method;
@@ -254,4 +259,30 @@ async fn a_service_that_shuts_down_still_reads() {
     refused.is_problem(503, "unavailable");
     assert_eq!(refused.header("retry-after"), Some("1"));
     assert_eq!(get(&service, &format!("/echo/{id}/result"), &[]).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_store_holds_and_cannot_be_shown_breaks_nothing_else() {
+    let store = MemoryStore::new();
+    let echo = |raw: Raw, _: JobContext| async move { Ok::<_, Infallible>(raw) };
+    let engine = FlowEngine::builder().store(store.clone()).role(Role::Serve).flow("raw", echo).start().await.unwrap();
+    let service = FlowService::new(engine);
+    let ended = async |event: Event, parts: Parts| {
+        let id = post(&service, "/raw", &[], "1").await.id();
+        let job = JobKey { flow: "raw".into(), id: id.parse().unwrap() };
+        let patch = state::claim(Duration::from_secs(30));
+        let claim = Claim { pick: Pick::Job(job.clone()), limits: None, token: Token::from_u128(7), patch };
+        let claimed = store.write(&Batch { claims: vec![claim], ..Batch::default() }).await.unwrap();
+        let (guard, patch) = state::decide(&claimed.claims[0].jobs[0].record, event).unwrap();
+        let changes = vec![Change { job, guard, patch: Patch { parts, ..patch } }];
+        store.write(&Batch { changes, ..Batch::default() }).await.unwrap();
+        id
+    };
+    let failed = Event::Failed { error: JobError::new("Wrong", ""), wish: Wish::Never, chance: 0.0 };
+    let id = ended(failed, Parts::Error(Part::json("no error"))).await;
+    get(&service, &format!("/raw/{id}/error"), &[]).await.is_problem(500, "internal");
+    let odd = Part { content_type: "text/plain\n".into(), bytes: "1".into() };
+    let id = ended(Event::Succeeded(odd.clone()), Parts::Result(odd)).await;
+    let result = get(&service, &format!("/raw/{id}/result"), &[]).await;
+    assert_eq!((result.status.as_u16(), result.header("content-type")), (200, Some("application/octet-stream")));
 }

@@ -422,6 +422,16 @@ mod tests {
         for wrong in ["", " ", "a b", "é", "\u{7f}", &"x".repeat(256)] {
             assert_eq!(IdempotencyKey::new(wrong), Err(InvalidKey));
         }
+        assert_eq!(InvalidKey.to_string(), "an idempotency key has 1 to 255 visible ASCII characters");
+    }
+
+    #[test]
+    fn a_key_is_remembered_for_as_long_as_is_said_within_ten_years() {
+        let key = IdempotencyKey::new("k").unwrap();
+        assert_eq!(key.keep, Duration::from_secs(24 * 3600));
+        for (said, kept) in [(Duration::ZERO, 0), (Duration::from_secs(7), 7), (Duration::MAX, 315_360_000)] {
+            assert_eq!(key.clone().keep(said).keep, Duration::from_secs(kept));
+        }
     }
 
     #[test]

@@ -109,6 +109,47 @@ fn parse(text: &str) -> Result<Duration, humantime::DurationError> {
 mod tests {
     use super::*;
 
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Times {
+        #[serde(with = "super")]
+        one: Duration,
+        #[serde(with = "super::option", default)]
+        other: Option<Duration>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Flat {
+        #[serde(flatten)]
+        times: Times,
+    }
+
+    #[test]
+    fn words_and_seconds_are_read_and_all_else_is_named() {
+        let millis = |millis| Duration::from_millis(millis);
+        for (json, one, other) in [
+            (r#"{"one":"1m 30s","other":"250ms"}"#, 90_000, Some(250)),
+            (r#"{"one":90,"other":0.25}"#, 90_000, Some(250)),
+            (r#"{"one":0,"other":null}"#, 0, None),
+            (r#"{"one":1.5}"#, 1_500, None),
+        ] {
+            let times = Times { one: millis(one), other: other.map(millis) };
+            assert_eq!(serde_json::from_str::<Times>(json).unwrap(), times);
+            assert_eq!(serde_json::from_str::<Flat>(json).unwrap().times, times);
+            assert_eq!(serde_json::from_str::<Times>(&serde_json::to_string(&times).unwrap()).unwrap(), times);
+        }
+        for (json, why) in [
+            (r#"{"one":-1}"#, "`-1` is no duration: it is negative"),
+            (r#"{"one":-1.5}"#, "`-1.5` is no duration: "),
+            (r#"{"one":"soon"}"#, "`soon` is no duration such as"),
+            (r#"{"one":true}"#, "expected a duration such as \"30s\" or \"1h 30m\", or a number of seconds"),
+            (r#"{"one":null}"#, "expected a duration such as"),
+            (r#"{"one":1,"other":[]}"#, "expected a duration such as"),
+        ] {
+            let error = serde_json::from_str::<Times>(json).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
     #[test]
     fn no_sum_of_spans_is_too_large_to_refuse() {
         assert_eq!(parse("1h 30m1s 500ms"), Ok(Duration::from_millis(5_401_500)));

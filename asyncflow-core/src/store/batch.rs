@@ -203,7 +203,7 @@ pub enum Pick {
     Next {
         /// Of this flow.
         flow: Arc<str>,
-        /// Of one of these versions of it.
+        /// Of one of these versions of it; named twice is as good as once.
         versions: Arc<[u16]>,
         /// At most so many.
         jobs: usize,

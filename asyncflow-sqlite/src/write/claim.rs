@@ -65,7 +65,7 @@ impl Work<'_> {
         limits: &Limits,
     ) -> Result<(Vec<Found>, Held)> {
         let (mut gate, mut found) = (self.gate(flow, limits)?, Vec::new());
-        let mut lines: Vec<_> = versions.iter().map(|version| Line::new(flow, *version)).collect();
+        let mut lines: Vec<_> = each(versions).map(|version| Line::new(flow, version)).collect();
         while room.jobs > 0 {
             let mut first = None;
             for line in &mut lines {
@@ -106,7 +106,7 @@ impl Work<'_> {
     fn next(&mut self, flow: i64, versions: &[u16], jobs: usize, bytes: usize) -> Result<Vec<Found>> {
         let mut ready = Vec::new();
         let keyed = self.counting.keyed(self.db, flow)? > 0;
-        for version in versions {
+        for version in each(versions) {
             ready.extend(self.find(include_str!("../../queries/next_ready.sql"), (flow, version), jobs, bytes)?);
             if keyed {
                 ready.extend(self.find(include_str!("../../queries/next_keyed.sql"), (flow, version), jobs, bytes)?);
@@ -141,6 +141,12 @@ impl Work<'_> {
         let take = |(record, request)| Ok(Claimed { record: self.apply(record, patch, token)?, request });
         found.into_iter().map(take).collect()
     }
+}
+
+/// Each version once, however often it is named.
+fn each(versions: &[u16]) -> impl Iterator<Item = u16> {
+    let named = versions.iter().enumerate();
+    named.filter(|(nth, version)| !versions[..*nth].contains(version)).map(|(_, version)| *version)
 }
 
 fn by_rank((record, _): &Found) -> (i64, JobId) {

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use asyncflow_core::{
-    JobId, Policy, Progress, Record, State, Token,
+    JobId, Limits, Policy, Progress, Record, State, Token,
     state::{self, Event},
     store::{Batch, Insert, Part, PartName, Patch, Pick},
 };
@@ -127,6 +127,26 @@ pub async fn just_known_versions(subject: &Subject) {
     assert!(taken(subject, of(&[0, 4], 9)).await.is_empty());
     assert_eq!(taken(subject, of(&[3, 2], 2)).await, [jobs[2], jobs[3]]);
     assert_eq!(taken(subject, of(&[u16::MAX, 2, 1], 9)).await, [jobs[0], jobs[1], jobs[4], jobs[5], jobs[6]]);
+}
+
+/// A claim that names a version twice takes each job once, within limits and without.
+pub async fn a_version_named_twice(subject: &Subject) {
+    let pick = || Pick::Next { flow: FLOW.into(), versions: Arc::new([1, 0, 1, 1]), jobs: 9, bytes: usize::MAX };
+    for limits in [None, Some(Limits::new().running(9).running_per_key(9))] {
+        let mut jobs = Vec::new();
+        for (flow_version, owner) in [(1, None), (0, None), (1, Some("a")), (1, None)] {
+            let owner = owner.map(Into::into);
+            jobs.push(subject.add(Insert { flow_version, owner, ..subject.job() }).await.job.id);
+        }
+        let before = subject.states().await;
+        let taken = match limits {
+            None => subject.claim(pick(), subject.token()).await,
+            Some(limits) => subject.take_within(&limits, pick()).await.jobs,
+        };
+        assert_eq!(ids(taken.iter().map(|claimed| &claimed.record)), jobs);
+        let now = subject.states().await;
+        assert_eq!((now[1], now[2]), (before[1] - 4, before[2] + 4));
+    }
 }
 
 /// At most as many jobs are taken as were asked for.

@@ -199,11 +199,21 @@ pub async fn by_rank_among_keys(subject: &Subject) {
     assert_eq!(ids(&left), [ranked[6].1]);
 }
 
-/// A job is taken by its id within limits only, and counts then.
+/// A job is taken by its id within limits only, those of its key or else its owner as well, and counts then.
 pub async fn by_id(subject: &Subject) {
-    for limits in [Limits::new().running(1), Limits::new().running_per_key(1)] {
-        let (first, second) = (add(subject, "a").await, add(subject, "a").await);
-        let by_id = |job| Pick::Job(key(FLOW, job));
+    let by_id = |job| Pick::Job(key(FLOW, job));
+    for (limits, of_owner) in [
+        (Limits::new().running(1), [false, false]),
+        (Limits::new().running_per_key(1), [false, false]),
+        (Limits::new().running_per_key(1), [true, true]),
+        (Limits::new().running_per_key(1), [false, true]),
+        (Limits::new().running_per_key(1), [true, false]),
+    ] {
+        let of_a = of_owner.map(|of_owner| if of_owner { owned(subject, "a") } else { keyed(subject, "a") });
+        let [first, second] = of_a.clone().map(|insert| insert.job.id);
+        for insert in of_a {
+            subject.add(insert).await;
+        }
         assert_eq!(subject.take_within(&limits, by_id(second)).await.jobs.len(), 1);
         let refused = subject.take_within(&limits, by_id(first)).await;
         assert!(refused.jobs.is_empty() && refused.after.is_none());
