@@ -5,10 +5,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use crate::process::Demo;
+use crate::process::{Demo, command};
 
 /// As short as a lease should be: what a dead node ran is taken over within seconds.
 pub(crate) const LEASE: &str = "2";
+
+/// What nodes log: how attempts end too.
+const LOG: &str = "info,asyncflow_core::worker::finish=debug";
 
 #[derive(Debug)]
 pub(crate) struct Fleet {
@@ -55,7 +58,8 @@ impl Fleet {
     pub(crate) fn up(&mut self, node: usize) {
         if self.nodes[node].is_none() {
             let store = ["--store", &self.stores[node]];
-            let demo = Demo::start(&[&store, &self.arguments[..]].concat());
+            let mut command = command(&[&store, &self.arguments[..], &["--addr", "127.0.0.1:0"]].concat());
+            let demo = Demo::spawn(command.env("RUST_LOG", LOG));
             self.addresses.set(node, Some(demo.address));
             self.nodes[node] = Some(demo);
         }
