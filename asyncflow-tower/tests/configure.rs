@@ -148,6 +148,7 @@ async fn a_layer_that_lets_nothing_through_is_answered_for() {
 #[tokio::test(start_paused = true)]
 async fn a_layer_leads_to_no_other_endpoint() {
     let astray = layer_fn(|inner: EndpointService| {
+        assert!(format!("{inner:?}").contains("Enqueue"), "{inner:?}");
         ServiceBuilder::new()
             .map_request(|mut request: Request<RequestBody>| {
                 *request.uri_mut() = "/raw".parse().unwrap();

@@ -171,3 +171,31 @@ fn next(row: &Row<'_>) -> Result<Option<Next>> {
     let read = || Ok(Next { place: (row.get(0)?, JobId::from_u128(bits(row.get(1)?))), key: row.get(2)? });
     row::readable(read().map_err(|failure| row::unreadable(failure, || "a ready job".into())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::MIGRATIONS;
+
+    #[test]
+    fn what_waits_behind_is_leapt_over_and_not_looked_through() {
+        let db = Connection::open_in_memory().unwrap();
+        MIGRATIONS.iter().for_each(|migration| db.execute_batch(migration).unwrap());
+        for (sql, looked_up) in [
+            (include_str!("../../queries/line.sql"), "(flow=? AND flow_version=? AND (rank,id)>(?,?))"),
+            (include_str!("../../queries/line_keyed.sql"), "(flow=? AND flow_version=? AND (rank,id)>(?,?))"),
+            (include_str!("../../queries/next_key.sql"), "(flow=? AND flow_version=? AND <expr>>?)"),
+            (
+                include_str!("../../queries/next_of_key.sql"),
+                "(flow=? AND flow_version=? AND <expr>=? AND (rank,id)>(?,?))",
+            ),
+        ] {
+            let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let (mut rows, mut plan) = (explain.raw_query(), Vec::new());
+            while let Some(row) = rows.next().unwrap() {
+                plan.push(row.get::<_, String>(3).unwrap());
+            }
+            assert!(matches!(&plan[..], [search] if search.ends_with(looked_up)), "{plan:?}");
+        }
+    }
+}

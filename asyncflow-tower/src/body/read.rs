@@ -130,7 +130,9 @@ mod tests {
         body.push(Bytes::new()).unwrap();
         body.push(&b"de"[..]).unwrap();
         assert_eq!(body.push(&b"fg"[..]), Err(TooLarge));
-        assert_eq!(body.finish(), "abcde");
+        let piece = body.pieces[0].as_ptr();
+        let joined = body.finish();
+        assert_eq!((&joined[..], joined.as_ptr()), (&b"abcde"[..], piece), "what fits into one piece is joined once");
         let mut body = Collected::new(3);
         body.push(frame.clone()).unwrap();
         assert_eq!(body.finish().as_ptr(), frame.as_ptr());
