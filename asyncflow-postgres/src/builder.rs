@@ -36,8 +36,8 @@ impl PostgresStoreBuilder {
         self
     }
 
-    /// Whether hints come and go by `LISTEN` and `NOTIFY`, on a connection of its own; they do unless set. A PgBouncer that pools
-    /// transactions cannot: nodes then hear of what others wrote when they look, once a second.
+    /// Whether hints come and go by `LISTEN` and `NOTIFY`, on a connection of its own, and statements are prepared; both unless set. Set it to
+    /// `false` behind a PgBouncer that pools transactions: nodes then hear of what others wrote when they look, once a second.
     pub fn listen(mut self, listen: bool) -> Self {
         self.listen = listen;
         self

@@ -64,10 +64,11 @@ impl Database {
         schema.migrate(&config).await?;
         let half = builder.connections.div_ceil(2);
         // Renewals of leases have a lane of their own, and so a connection.
-        let (writes, reads) = (Pool::new(config.clone(), half + 1), Pool::new(config.clone(), builder.connections / 2));
+        let pool = |connections| Pool::new(config.clone(), connections, builder.listen);
+        let (writes, reads) = (pool(half + 1), pool(builder.connections / 2));
         let names = Arc::<Names>::default();
         let post = match builder.listen {
-            true => Post::open(config, &schema, names.clone(), &runtime),
+            true => Post::open(config.clone(), &schema, names.clone(), &runtime),
             false => Post::closed(),
         };
         let shared = Shared {

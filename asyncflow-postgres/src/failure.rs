@@ -17,6 +17,9 @@ pub(crate) fn of(error: &Error) -> StoreError {
         UNREADABLE => return StoreError::rejected(refusal.message()),
         // A full disk, no memory, a read-only server that was just promoted away from: nothing was done.
         "53100" => return StoreError::unusable(format_args!("{said}: free some room on its disk")),
+        "26000" => {
+            return StoreError::unavailable(format_args!("{said}: behind a pool of transactions, set `listen(false)`"));
+        }
         "25006" => return StoreError::unavailable(format_args!("{said}: it is a replica; connect to the primary")),
         _ => {}
     }
@@ -24,7 +27,7 @@ pub(crate) fn of(error: &Error) -> StoreError {
         // Data that fits no column: text with a zero byte, a number out of range, a name too long for an index.
         "22" | "54" => StoreError::rejected(said),
         // Connections, resources, locks, shut-downs, conflicts: they may pass.
-        "08" | "40" | "53" | "55" | "57" | "58" => StoreError::unavailable(said),
+        "08" | "0A" | "23" | "40" | "53" | "55" | "57" | "58" => StoreError::unavailable(said),
         "28" | "3D" | "42" | "3F" => {
             StoreError::unusable(format_args!("{said}: see that its schema and the role's rights are as they were"))
         }

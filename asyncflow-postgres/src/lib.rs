@@ -18,6 +18,8 @@
 //!   [`listen(false)`](PostgresStoreBuilder::listen), and nodes look for themselves.
 //! - **Its own schema** (`asyncflow` unless [set](PostgresStoreBuilder::schema)) is made at the first connection and brought up to date at later
 //!   ones; the role needs the right to create it, or to create tables in it.
+//! - **TLS** is the feature `tls`: with it, `sslmode=require` in the URL refuses a server that has none. The server's certificate is always
+//!   checked, by those that the system trusts or that `SSL_CERT_FILE` names.
 //! - **What was answered is as durable as Postgres' commit**: with `synchronous_commit = on` (the default) it survives the loss of power. A
 //!   failover to a replica that is not synchronous loses the last moments.
 
@@ -34,6 +36,7 @@ mod row;
 mod schema;
 mod shelves;
 mod store;
+mod tls;
 mod write;
 
 pub use builder::PostgresStoreBuilder;

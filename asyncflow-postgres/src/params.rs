@@ -32,8 +32,12 @@ impl<'a> Params<'a> {
         self.push(values.iter().any(Option::is_some).then_some(values), kind);
     }
 
-    pub(crate) fn as_args(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
-        self.0.iter().map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone())).collect()
+    pub(crate) fn values(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.0.iter().map(|(value, _)| &**value as &(dyn ToSql + Sync)).collect()
+    }
+
+    pub(crate) fn kinds(&self) -> Vec<Type> {
+        self.0.iter().map(|(_, kind)| kind.clone()).collect()
     }
 
     /// The places of the arguments in a statement: `$1, $2, …`.

@@ -49,7 +49,9 @@ pub(crate) async fn start(url: &str) -> Queue {
                     }
                 }
                 send(&client, &both, &gathered).await;
-                gathered.into_iter().for_each(|(_, reply)| drop(reply.send(())));
+                for (_, reply) in gathered {
+                    let _ = reply.send(());
+                }
             }
         });
     }

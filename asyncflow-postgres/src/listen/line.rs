@@ -12,11 +12,11 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep, timeout},
 };
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Client, Config};
 use uuid::Uuid;
 
 use super::{Letter, Outbox};
-use crate::{names::Names, pool::PATIENCE};
+use crate::{names::Names, pool::PATIENCE, tls::Tls};
 
 /// Letters of a node are so far apart at least.
 const APART: Duration = Duration::from_millis(5);
@@ -53,7 +53,7 @@ impl Line {
 
     /// Listens until the connection is lost; says whether it ever was there.
     async fn listen(&self) -> Result<Infallible, bool> {
-        let connected = timeout(PATIENCE, self.config.connect(NoTls)).await;
+        let connected = timeout(PATIENCE, self.config.connect(Tls)).await;
         let Ok(Ok((client, mut connection))) = connected else { return Err(false) };
         let (sender, mut messages) = mpsc::channel(64);
         let driver = tokio::spawn(async move {

@@ -80,7 +80,7 @@ impl Shared {
             changes::push(&mut params, &batch.changes, &numbers.changes);
             let floors = claims::floors(&batch.claims, &numbers.claims, self.post.floors());
             claims::push(&mut params, &batch.claims, &numbers.claims, floors.clone(), &at_once);
-            debug_assert_eq!(params.as_args().len(), crate::schema::WRITE);
+            debug_assert_eq!(params.values().len(), crate::schema::WRITE);
             let rows = self.writes.call(self.schema.write(), &params).await?;
             for row in rows.iter().filter(|row| row.get::<_, i16>(0) == kind::WAITING) {
                 if let Some((flow, _)) = flows.get(nth(row)) {
