@@ -9,7 +9,7 @@ use std::{
 };
 
 use asyncflow_core::{
-    Clock, ManualClock, Record, Store,
+    Clock, ManualClock, Record,
     state::{self, Event},
     store::{Batch, Change, Changed, Insert, Inserted, Part, StoreError},
 };
