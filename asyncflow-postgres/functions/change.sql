@@ -184,9 +184,9 @@ BEGIN
     INSERT INTO asyncflow.ended_parts SELECT * FROM parts;
 END $body$;
 
--- Changes records, and gives those their places that are ready anew where owners take turns.
-CREATE FUNCTION asyncflow.change_1(
-    p_spaced boolean, p_now bigint, p_from bigint[], p_until bigint[],
+-- Changes records one by one where owners take turns, and gives those their places that are ready anew.
+CREATE FUNCTION asyncflow.change_in_turn_1(
+    p_now bigint, p_from bigint[], p_until bigint[],
     p_id uuid[], p_flow integer[], p_born bigint[],
     p_guard smallint[], p_version bigint[], p_token uuid[], p_started bigint[], p_knows smallint[], p_seen bigint[],
     p_to smallint[], p_due bigint[], p_youngest boolean[], p_lead bigint[], p_mark smallint[],
@@ -197,12 +197,6 @@ DECLARE
     a asyncflow.answer_1;
     r asyncflow.record_1;
 BEGIN
-    IF NOT p_spaced THEN
-        RETURN QUERY SELECT * FROM asyncflow.apply_1(p_now, p_from, p_until, p_id, p_flow, p_born, p_guard, p_version, p_token,
-            p_started, p_knows, p_seen, p_to, p_due, p_youngest, p_lead, p_mark, p_attempts, p_failures, p_crashes, p_crashes_in_all,
-            p_snoozes, p_reports, p_progress, p_parts, p_type, p_bytes, p_quiet, p_purge);
-        RETURN;
-    END IF;
     PERFORM FROM asyncflow.jobs WHERE id = ANY (p_id) ORDER BY id FOR UPDATE;
     FOR i IN 1 .. cardinality(p_id) LOOP
         FOR a IN SELECT * FROM asyncflow.apply_1(p_now, p_from, p_until, p_id[i:i], p_flow[i:i], p_born[i:i], p_guard[i:i],

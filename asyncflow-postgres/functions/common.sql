@@ -37,12 +37,18 @@ $body$;
 -- The shelf of a job whose id was made then and that goes then; 0 where that has no division for it. Shelf n holds what goes within
 -- 375 s * 2^(n-1) of its making.
 CREATE FUNCTION asyncflow.shelf_1(p_born bigint, p_due bigint, p_from bigint[], p_until bigint[]) RETURNS smallint
-LANGUAGE sql IMMUTABLE AS $body$
-    SELECT CASE WHEN p_due > p_born + 187500000
-        AND p_born >= p_from[ceil(ln((p_due - p_born) / 375e6) / ln(2.0::float8))::integer + 1]
-        AND p_born < p_until[ceil(ln((p_due - p_born) / 375e6) / ln(2.0::float8))::integer + 1]
-        THEN ceil(ln((p_due - p_born) / 375e6) / ln(2.0::float8))::integer + 1 ELSE 0 END::smallint
-$body$;
+LANGUAGE plpgsql IMMUTABLE AS $body$
+DECLARE
+    shelf integer;
+BEGIN
+    IF p_due > p_born + 187500000 THEN
+        shelf := ceil(ln((p_due - p_born)::float8 / 375e6::float8) / ln(2::float8))::integer + 1;
+        IF p_born >= p_from[shelf] AND p_born < p_until[shelf] THEN
+            RETURN shelf;
+        END IF;
+    END IF;
+    RETURN 0;
+END $body$;
 
 -- Until when a job is counted that goes from a shelf at this time: some 500th of its time longer, so that many are counted as one.
 CREATE FUNCTION asyncflow.counted_1(p_shelf smallint, p_due bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $body$

@@ -57,9 +57,15 @@ BEGIN
         END IF;
     END IF;
     IF x_id IS NOT NULL THEN
-        RETURN QUERY SELECT * FROM asyncflow.change_1(coalesce(cardinality(spaced) > 0, false), p_now, p_from, p_until, x_id, x_flow, x_born, x_guard, x_version,
-            x_token, x_started, x_knows, x_seen, x_to, x_due, x_youngest, x_lead, x_mark, x_attempts, x_failures, x_crashes,
-            x_crashes_in_all, x_snoozes, x_reports, x_progress, x_parts, x_type, x_bytes, x_quiet, x_purge);
+        IF cardinality(spaced) > 0 THEN
+            RETURN QUERY SELECT * FROM asyncflow.change_in_turn_1(p_now, p_from, p_until, x_id, x_flow, x_born, x_guard, x_version,
+                x_token, x_started, x_knows, x_seen, x_to, x_due, x_youngest, x_lead, x_mark, x_attempts, x_failures, x_crashes,
+                x_crashes_in_all, x_snoozes, x_reports, x_progress, x_parts, x_type, x_bytes, x_quiet, x_purge);
+        ELSE
+            RETURN QUERY SELECT * FROM asyncflow.apply_1(p_now, p_from, p_until, x_id, x_flow, x_born, x_guard, x_version,
+                x_token, x_started, x_knows, x_seen, x_to, x_due, x_youngest, x_lead, x_mark, x_attempts, x_failures, x_crashes,
+                x_crashes_in_all, x_snoozes, x_reports, x_progress, x_parts, x_type, x_bytes, x_quiet, x_purge);
+        END IF;
     END IF;
     IF c_flow IS NOT NULL AND NOT (fused AND true = ALL (c_fused)) THEN
         RETURN QUERY SELECT * FROM asyncflow.claim_1(p_now, CASE WHEN fused THEN c_fused END, c_flow, c_id, c_versions, c_jobs, c_bytes, c_floor, c_token, c_lease, c_limited,

@@ -33,7 +33,9 @@ pub(crate) fn id() -> JobId {
     static MADE: AtomicU64 = AtomicU64::new(0);
     let millis = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
     let made = u128::from(MADE.fetch_add(1, Ordering::Relaxed));
-    JobId::from_u128(millis << 80 | 0x7000 << 64 | (made >> 50 & 0xfff) << 64 | 0x8 << 60 | (made & 0x0fff_ffff_ffff_ffff))
+    JobId::from_u128(
+        millis << 80 | 0x7000 << 64 | (made >> 50 & 0xfff) << 64 | 0x8 << 60 | (made & 0x0fff_ffff_ffff_ffff),
+    )
 }
 
 pub(crate) async fn life(flow: Flow) {
