@@ -64,6 +64,9 @@ impl RedisStoreBuilder {
         if self.prefix.is_empty() || self.prefix.contains(['{', '}']) {
             return Err(StoreError::unusable("the prefix of the keys must not be empty or have braces in it"));
         }
+        // Where the application has chosen one, it stays.
+        #[cfg(feature = "tls")]
+        let _ = rustls::crypto::ring::default_provider().install_default();
         // What is wrong with it is not told with it: it may hold a password.
         let client = Client::open(&*self.url).map_err(|error| failure::of_url(&error))?;
         let server: Arc<str> = format!("redis at {}", client.get_connection_info().addr()).into();

@@ -36,6 +36,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("readers", programs::readers),
     ("app", app::build),
     ("sqlite", programs::sqlite),
+    ("redis", programs::redis),
     ("nodes", programs::nodes),
 ];
 

@@ -19,7 +19,8 @@ end
 
 -- Jobs go from the set of one state to that of another, and into the set of all or out of it.
 local coming, going, all_in, all_out = {}, {}, {}, {}
-for _, rec in ipairs(touched) do
+for n = 1, #touched do
+  local rec = touched[n]
   local id, was, is = rec[ID], rec[WAS], known[rec[ID]] == rec and rec[STATE]
   if was and was ~= is then table.insert(within(going, was), id) end
   if is then
@@ -36,7 +37,8 @@ for state in pairs(coming) do redis.call('ZCARD', base .. 'd' .. state) end
 for state in pairs(going) do redis.call('ZCARD', base .. 'd' .. state) end
 if all_in[1] or all_out[1] then redis.call('ZCARD', base .. 'a') end
 local lines = {}
-for _, rec in ipairs(unlined) do
+for n = 1, #unlined do
+  local rec = unlined[n]
   if rec[STOOD] or rec[STATE] == ENQUEUED then lines[rec[FLOW_VERSION]] = true end
 end
 for version in pairs(lines) do
@@ -50,8 +52,16 @@ if policy_count > 0 then redis.call('HLEN', base .. 'p') end
 if next(versions) then redis.call('SCARD', base .. 'v') end
 local held_back_before = (next(freed) or next(backs)) and redis.call('SCARD', base .. 'b')
 
+local lasting = {}
+
+-- For how many milliseconds a value is kept that may go in so many microseconds.
 local function left_over(micros)
-  return text(math.min(math.ceil(math.max(micros, 0) / 1000) + MARGIN, LONGEST))
+  local left = lasting[micros]
+  if not left then
+    left = text(math.min(math.ceil(math.max(micros, 0) / 1000) + MARGIN, LONGEST))
+    lasting[micros] = left
+  end
+  return left
 end
 
 -- A value that ends with its job, or one that is there already.
@@ -66,7 +76,9 @@ local function put_ending(kind, id, after)
 end
 
 local plain, stays = {}, {}
-for _, rec in ipairs(touched) do
+local records = 0
+for n = 1, #touched do
+  local rec = touched[n]
   local id = rec[ID]
   if known[id] == rec then
     if rec[STATE] >= SUCCEEDED then
@@ -76,8 +88,8 @@ for _, rec in ipairs(touched) do
       put_ending('r', id, after)
       if rec[PROGRESS] == 1 then put_ending('p', id, after) end
     else
-      plain[#plain + 1] = base .. 'j' .. id
-      plain[#plain + 1] = kept(rec)
+      plain[records + 1], plain[records + 2] = base .. 'j' .. id, kept(rec)
+      records = records + 2
       if rec[WAS] and rec[WAS] >= SUCCEEDED then stays[#stays + 1] = id end
     end
   end
@@ -87,8 +99,8 @@ puts.i = nil
 for kind, all in pairs(puts) do
   local prefix = base .. kind
   for name, value in pairs(all) do
-    plain[#plain + 1] = prefix .. name
-    plain[#plain + 1] = value
+    plain[records + 1], plain[records + 2] = prefix .. name, value
+    records = records + 2
   end
 end
 call(plain, 'MSET')

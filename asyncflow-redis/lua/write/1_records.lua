@@ -51,8 +51,8 @@ local function read(id, raw)
     rec[RANK] = ready - whole(lead)
     rec[STOOD] = rec[RANK]
   end
-  if not read_names(rec, named) then return UNREADABLE end
-  return rec
+  if named > 0 then return read_names(rec, named) and rec or UNREADABLE end
+  return #raw == RECORD_SIZE and rec or UNREADABLE
 end
 
 local function kept(rec)
@@ -94,11 +94,12 @@ end
 
 -- Reads the records that are not known yet.
 local function load(ids)
-  local unknown, missing = {}, {}
-  for _, id in ipairs(ids) do
+  local unknown, missing, count = {}, {}, 0
+  for n = 1, #ids do
+    local id = ids[n]
     if not known[id] then
-      known[id] = MISSING
-      unknown[#unknown + 1] = id
+      count = count + 1
+      known[id], unknown[count] = MISSING, id
     end
   end
   values('j', unknown, function(id, raw, key)

@@ -25,7 +25,8 @@ end
 -- Writes where jobs stand in line.
 local function write_lines()
   local adds, removals = {}, {}
-  for _, rec in ipairs(unlined) do
+  for n = 1, #unlined do
+    local rec = unlined[n]
     local was, is = rec[STOOD], rec[STATE] == ENQUEUED and known[rec[ID]] == rec and rank_of(rec)
     if was ~= is then
       local keyed = rec[KEY] and 'x' .. rec[FLOW_VERSION]
@@ -92,14 +93,18 @@ end
 
 local function let_go(rec)
   local ids, at = held_by(rec[TOKEN]), 1
-  repeat
+  if ids == rec[ID] then
+    set_held(rec[TOKEN], '')
+    at = nil
+  end
+  while at do
     at = string.find(ids, rec[ID], at, true)
     if at and at % 16 == 1 then
       set_held(rec[TOKEN], string.sub(ids, 1, at - 1) .. string.sub(ids, at + 16))
       break
     end
     at = at and at + 1
-  until not at
+  end
   rec[HELD], rec[TOKEN] = 0, NOBODY
 end
 

@@ -3,7 +3,7 @@ local uses, memory, versions = {}, {}, {}
 
 -- Made just where there are any.
 local function inserting()
-  local EMPTY = string.rep('\0', 12)
+  local EMPTY, made = string.rep('\0', 12), struct.pack('>i8', now)
 
   local function put_use(new, id, created)
     if not new.key then return end
@@ -73,7 +73,7 @@ local function inserting()
       struct.unpack(INSERT_FORMAT, head)
     local rec = {
       state, 0, 0, 0, 1, NO_STAMP, NO_STAMP, now, after, now, lead, NOBODY, EMPTY, now, worth, spacing,
-      size, version, struct.pack('>i8', now) .. string.sub(head, KEPT_AT), id, false, false, false, false, false, false,
+      size, version, made .. string.sub(head, KEPT_AT), id, false, false, false, false, false, false,
       false, false, false, false, false,
     }
     if named > 0 then read_names(rec, named) end

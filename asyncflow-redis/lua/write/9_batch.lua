@@ -77,23 +77,23 @@ end
 load(ids)
 -- Those that live under the unique keys, and those whom somebody means.
 local meant = {}
-for _, new in ipairs(inserts) do
-  local unique = new.record[UNIQUE]
+for n = 1, insert_count do
+  local unique = inserts[n].record[UNIQUE]
   local other = unique and field('n', unique)
   if other then meant[#meant + 1] = other end
 end
-if #meant > 0 then load(meant) end
-for _, new in ipairs(inserts) do meant[#meant + 1] = new.record[ID] end
-for _, change in ipairs(changes) do
+if meant[1] then load(meant) end
+for n = 1, insert_count + change_count do meant[#meant + 1] = ids[n] end
+for n = 1, change_count do
+  local change = changes[n]
   local rec = known[change[CHANGE_ID]]
-  meant[#meant + 1] = change[CHANGE_ID]
   if rec[HELD] == 1 and change[CHANGE_PATCH][TO] >= 0 then
     tokens[#tokens + 1] = rec[TOKEN]
     if rec[KEY] then limited[#limited + 1] = rec[KEY] end
   end
 end
-for _, id in ipairs(meant) do
-  if known[id] == UNREADABLE then return unreadable(id) end
+for n = 1, #meant do
+  if known[meant[n]] == UNREADABLE then return unreadable(meant[n]) end
 end
 values('i', keys, function(key, use) uses[key] = use and #use == USE_SIZE and string.byte(use) == FORMAT and use end)
 load_fields('w', owners)
