@@ -15,8 +15,16 @@ const LIMIT: Duration = Duration::from_secs(60 * 60);
 
 /// Checked one by one too, without default features: together, they lend each other the features of their dependencies
 /// that one of them forgot to ask for.
-const LIBRARIES: &[&str] =
-    &["asyncflow-core", "asyncflow-tower", "asyncflow-warp", "asyncflow-poem", "asyncflow-sqlite", "asyncflow-postgres", "asyncflow-testkit"];
+const LIBRARIES: &[&str] = &[
+    "asyncflow-core",
+    "asyncflow-tower",
+    "asyncflow-warp",
+    "asyncflow-poem",
+    "asyncflow-sqlite",
+    "asyncflow-redis",
+    "asyncflow-postgres",
+    "asyncflow-testkit",
+];
 
 pub(crate) fn run() -> Result<(), Failed> {
     let mut steps = Steps::new(LIMIT);
