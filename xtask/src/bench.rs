@@ -8,6 +8,7 @@ mod machine;
 mod programs;
 mod requests;
 mod server;
+mod stores;
 
 use crate::steps::Failed;
 
@@ -37,6 +38,10 @@ const ROWS: &[(&str, Measure)] = &[
     ("app", app::build),
     ("sqlite", programs::sqlite),
     ("nodes", programs::nodes),
+    ("redis", stores::redis),
+    ("postgres", stores::postgres),
+    ("age", stores::age),
+    ("peers", stores::peers),
 ];
 
 pub(crate) fn run(args: &[String]) -> Result<(), Failed> {
