@@ -18,11 +18,11 @@ use crate::store::Subject;
 /// How long a job is kept, and its idempotency key.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Steps into which that is cut.
-const STEPS: u32 = 24;
+const STEPS: u32 = 12;
 /// Jobs that come in each.
-const JOBS: usize = 100;
+const JOBS: usize = 200;
 /// After how many steps the size is measured, and what tends the store from outside may have its turn.
-const BETWEEN: u32 = 6;
+const BETWEEN: u32 = 3;
 
 /// Checks that after ten times the time for which jobs are kept the store is at most 1.3 times as large as after two, by what `size` says
 /// it takes in bytes. `size` is asked four times a day; a store that is tended from outside (as by vacuum) is tended there. Returns the size

@@ -8,6 +8,7 @@ mod machine;
 mod programs;
 mod requests;
 mod server;
+mod stores;
 
 use crate::steps::Failed;
 
@@ -38,6 +39,10 @@ const ROWS: &[(&str, Measure)] = &[
     ("sqlite", programs::sqlite),
     ("redis", programs::redis),
     ("nodes", programs::nodes),
+    ("redis", stores::redis),
+    ("postgres", stores::postgres),
+    ("age", stores::age),
+    ("peers", stores::peers),
 ];
 
 pub(crate) fn run(args: &[String]) -> Result<(), Failed> {

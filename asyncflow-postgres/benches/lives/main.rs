@@ -57,6 +57,8 @@ async fn main() {
     }
     let ratio = median(spent[1].iter().zip(&spent[0]).map(|(store, hand)| store.rate / hand.rate));
     println!("64 whole lives against by hand: {ratio:.2}");
+    let cpu = median(spent[1].iter().map(|spent| spent.client + spent.server));
+    println!("64 whole lives, µs CPU a job: {cpu:.1}");
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

@@ -68,11 +68,11 @@ fn main() {
     let ratio = |a: usize, b: usize, part: fn(&Rate) -> f64| {
         median(rates[a].iter().zip(&rates[b]).map(|(a, b)| part(a) / part(b)))
     };
-    let (jobs, server): (fn(&Rate) -> f64, fn(&Rate) -> f64) = (|rate| rate.jobs, |rate| rate.server);
-    println!("one caller against by hand: {:.2}, server CPU a job: {:.2}", ratio(1, 0, jobs), ratio(1, 0, server));
-    println!("64 whole lives against by hand: {:.2}", ratio(3, 2, jobs));
-    println!("64 whole lives, server CPU a job against by hand: {:.2}", ratio(3, 2, server));
-    println!("64 whole lives, server CPU a job with hints against without: {:.2}", ratio(3, 4, server));
+    for (what, a, b) in [("one caller", 1, 0), ("64 callers", 3, 2), ("64 callers without hints", 4, 2)] {
+        println!("{what} against by hand: {:.2}", ratio(a, b, |rate| rate.jobs));
+        println!("{what}, server CPU a job against by hand: {:.2}", ratio(a, b, |rate| rate.server));
+    }
+    println!("hints, server CPU a job: {:.2} of that without", ratio(3, 4, |rate| rate.server));
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

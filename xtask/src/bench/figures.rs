@@ -32,6 +32,11 @@ impl Figures {
         value.ok_or_else(|| Failed::new(format!("{name} is missing in {:?}", self.0)))
     }
 
+    /// All that was said.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.0.lines()
+    }
+
     pub(super) fn number(&self, name: &str) -> Result<f64, Failed> {
         self.text(name)?
             .trim_end_matches(',')
