@@ -173,20 +173,3 @@ async fn whoever_reads_for_long_is_not_waited_for() {
     let rows: i64 = behind.ask("SELECT count(*) FROM asyncflow.ended").await;
     assert_eq!(rows, 1, "dropped as soon as may be");
 }
-
-#[tokio::test]
-async fn the_store_does_not_grow() {
-    let behind = Behind::new().await;
-    let size = async || {
-        for table in ["jobs", "parts", "counts", "keys", "ended_0", "ended_parts_0", "owners", "started"] {
-            behind.run(&format!("VACUUM asyncflow.{table}")).await;
-        }
-        let sql = format!(
-            "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-             WHERE relkind = 'r' AND nspname = '{}'",
-            behind.schema
-        );
-        u64::try_from(behind.ask::<i64>(&sql).await).unwrap()
-    };
-    println!("{:?}", asyncflow_testkit::growth::check(&behind.subject, size).await);
-}
