@@ -18,9 +18,9 @@ use common::{
 use tokio::time::sleep;
 
 /// Documents of a backlog.
-const JOBS: usize = 60;
+const JOBS: usize = 150;
 /// Bytes of each: what a node does for the job is little beside counting its words.
-const DOCUMENT: usize = 1024 * 1024;
+const DOCUMENT: usize = 512 * 1024;
 
 #[tokio::main]
 async fn main() {
