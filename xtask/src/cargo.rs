@@ -21,11 +21,14 @@ pub(crate) fn target() -> Result<PathBuf, Failed> {
     Ok(program.ancestors().nth(2).unwrap_or(&program).to_owned())
 }
 
+/// What is built of the whole repository: all of it, with TLS, in every step, so that nothing is built twice.
+pub(crate) const WHOLE: &str = "--locked --workspace --features asyncflow-examples/tls";
+
 /// All tests but the doc tests, built by this profile, by nextest where it is installed.
 pub(crate) fn tests(profile: &str) -> Command {
     let mut command = match nextest_is_installed() {
-        true => cargo("nextest run --locked --workspace --no-fail-fast --cargo-profile"),
-        false => cargo("test --locked --workspace --no-fail-fast --lib --bins --tests --examples --profile"),
+        true => cargo(&format!("nextest run {WHOLE} --no-fail-fast --cargo-profile")),
+        false => cargo(&format!("test {WHOLE} --no-fail-fast --lib --bins --tests --examples --profile")),
     };
     command.arg(profile);
     command
@@ -33,7 +36,7 @@ pub(crate) fn tests(profile: &str) -> Command {
 
 /// The doc tests, which nextest cannot run.
 pub(crate) fn doc_tests(profile: &str) -> Command {
-    let mut command = cargo("test --locked --workspace --no-fail-fast --doc --profile");
+    let mut command = cargo(&format!("test {WHOLE} --no-fail-fast --doc --profile"));
     command.arg(profile);
     command
 }

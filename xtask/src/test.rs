@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    cargo::{cargo, doc_tests, tests},
+    cargo::{WHOLE, cargo, doc_tests, tests},
     deny, schedules,
     servers::{self, Servers},
     steps::{Failed, Steps},
@@ -30,12 +30,12 @@ pub(crate) fn run() -> Result<(), Failed> {
     let mut steps = Steps::new(LIMIT);
     servers::install(&mut steps)?;
     steps.run("format", cargo("fmt --all --check"))?;
-    steps.run("clippy", cargo("clippy --locked --workspace --all-targets -- -D warnings"))?;
+    steps.run("clippy", cargo(&format!("clippy {WHOLE} --all-targets -- -D warnings")))?;
     for library in LIBRARIES {
         let alone = format!("clippy --locked --no-default-features --package {library} -- -D warnings");
         steps.run(library, cargo(&alone))?;
     }
-    let mut docs = cargo("doc --locked --workspace --no-deps");
+    let mut docs = cargo(&format!("doc {WHOLE} --no-deps"));
     docs.env("RUSTDOCFLAGS", "-D warnings");
     steps.run("docs", docs)?;
     deny::run(&mut steps)?;
@@ -44,7 +44,7 @@ pub(crate) fn run() -> Result<(), Failed> {
     steps.run("doc tests", doc_tests("dev"))?;
     drop(servers);
     schedules::run(&mut steps, "dev", false)?;
-    steps.run("examples", cargo("build --locked --workspace --bins --examples"))?;
+    steps.run("examples", cargo(&format!("build {WHOLE} --bins --examples")))?;
     steps.finish();
     Ok(())
 }
