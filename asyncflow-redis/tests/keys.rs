@@ -226,3 +226,25 @@ async fn records_are_written_as_released() {
     assert_eq!((read.flow_version, read.priority, read.token, read.version), (3, -2, Some(token), 3));
     assert_eq!(read.owner.as_deref(), Some("ownér"));
 }
+
+/// However much a claim may take, it takes no more at once than holds up the server for a moment, and says that there is more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_of_large_requests_is_bounded() {
+    let subject = kept(shared(Kind::Redis).await.unwrap()).await.subject;
+    const JOBS: usize = 20;
+    for _ in 0..JOBS {
+        subject.add(Insert { request: Part::json(vec![b'1'; 2 << 20]), ..subject.job() }).await;
+    }
+    let (mut taken, mut claims) = (0, 0);
+    while taken < JOBS {
+        let pick = Pick::Next { flow: FLOW.into(), versions: Arc::new([0]), jobs: 100, bytes: usize::MAX };
+        let claim = Claim { pick, limits: None, token: subject.token(), patch: state::claim(Duration::from_secs(30)) };
+        let some = subject.write(Batch { claims: vec![claim], ..Batch::default() }).await.claims.remove(0);
+        let bytes: usize = some.jobs.iter().map(|claimed| claimed.request.bytes.len()).sum();
+        assert!((1..=16 << 20).contains(&bytes), "{bytes}");
+        taken += some.jobs.len();
+        assert_eq!(some.after.is_some(), taken < JOBS, "whether there is more");
+        claims += 1;
+    }
+    assert_eq!(claims, 3);
+}
