@@ -45,7 +45,7 @@ BEGIN
             p_quiet, p_purge) WITH ORDINALITY
             AS c (id, flow, born, guard, version, token, started, knows, seen, "to", due, youngest, lead, mark, attempts, failures,
                 crashes, crashes_in_all, snoozes, reports, progress, parts, type, bytes, quiet, purge, nth)
-        JOIN asyncflow.jobs j ON j.id = c.id AND j.flow = c.flow
+        JOIN asyncflow.jobs j ON j.id = ANY (ARRAY[c.id]) AND j.flow = c.flow
     ),
     -- The records as they are afterwards.
     timed AS (
@@ -69,13 +69,13 @@ BEGIN
         FROM timed
     ),
     gone AS (
-        DELETE FROM asyncflow.jobs j USING a WHERE j.id = a.id AND (a.purge OR a.state > 2)
+        DELETE FROM asyncflow.jobs j USING a WHERE j.id = ANY (ARRAY[a.id]) AND (a.purge OR a.state > 2)
     ),
     kept AS (
         UPDATE asyncflow.jobs j SET version = a.version, due = a.due, rank = a.rank, attempts = a.attempts, failures = a.failures,
             snoozes = a.snoozes, state = a.state, mark = a.mark, crashes = a.crashes, crashes_in_all = a.crashes_in_all, lease = a.lease,
             started = a.started, ended = a.ended, token = a.token, progress = a.progress
-        FROM a WHERE j.id = a.id AND NOT a.purge AND a.state < 3
+        FROM a WHERE j.id = ANY (ARRAY[a.id]) AND NOT a.purge AND a.state < 3
     ),
     filed AS (
         INSERT INTO asyncflow.ended (id, version, created, due, rank, attempts, failures, flow, policy, flow_version, snoozes, format,
@@ -86,7 +86,7 @@ BEGIN
     ),
     gone_parts AS (
         DELETE FROM asyncflow.parts p USING a
-        WHERE p.id = a.id AND (a.purge OR a.state > 2 OR a.parts = 3 OR (a.parts = 1 AND p.name = 0))
+        WHERE p.id = ANY (ARRAY[a.id]) AND (a.purge OR a.state > 2 OR a.parts = 3 OR (a.parts = 1 AND p.name = 0))
         RETURNING p.id, p.name, p.content_type, p.bytes, a.due, a.shelf,
             NOT a.purge AND a.state > 2 AND (a.parts = 0 OR (a.parts = 2 AND p.name = 0)) AS stays
     ),
@@ -163,7 +163,8 @@ CREATE FUNCTION asyncflow.put_away_1(p_from bigint[], p_until bigint[], p_id uui
 LANGUAGE plpgsql AS $body$
 BEGIN
     WITH back AS (
-        DELETE FROM asyncflow.jobs j USING unnest(p_id, p_born) c (id, born) WHERE j.id = c.id AND j.state > 2
+        DELETE FROM asyncflow.jobs j USING unnest(p_id, p_born) c (id, born)
+        WHERE j.id = ANY (ARRAY[c.id]) AND j.state > 2
         RETURNING j.*, asyncflow.shelf_1(c.born, j.due, p_from, p_until) AS onto
     ), filed AS (
         INSERT INTO asyncflow.ended (id, version, created, due, rank, attempts, failures, flow, policy, flow_version, snoozes, format,
@@ -179,7 +180,7 @@ BEGIN
             UNION ALL SELECT flow, asyncflow.counted_1(onto, due), state, 1 FROM back
         ) moved GROUP BY flow, until
     ), parts AS (
-        DELETE FROM asyncflow.parts p USING back WHERE p.id = back.id RETURNING p.*, back.due, back.onto
+        DELETE FROM asyncflow.parts p USING back WHERE p.id = ANY (ARRAY[back.id]) RETURNING p.*, back.due, back.onto
     )
     INSERT INTO asyncflow.ended_parts SELECT * FROM parts;
 END $body$;

@@ -1,7 +1,7 @@
 -- Jobs are taken.
 
 CREATE FUNCTION asyncflow.claim_1(
-    p_now bigint, p_skip boolean[], p_flow integer[], p_id uuid[], p_versions text[], p_jobs bigint[], p_bytes bigint[], p_floor bigint[],
+    p_now bigint, p_began bigint, p_skip boolean[], p_flow integer[], p_id uuid[], p_versions text[], p_jobs bigint[], p_bytes bigint[], p_floor bigint[], p_new bigint[],
     p_token uuid[], p_lease bigint[],
     p_limited boolean[], p_running bigint[], p_per_key bigint[], p_one bigint[], p_all bigint[], p_key_one bigint[], p_key_all bigint[]
 ) RETURNS SETOF asyncflow.answer_1 LANGUAGE plpgsql AS $body$
@@ -23,9 +23,9 @@ BEGIN
     END IF;
     now_ := asyncflow.now_1(p_now);
     FOR c IN
-        SELECT * FROM unnest(p_skip, p_flow, p_id, p_versions, p_jobs, p_bytes, p_floor, p_token, p_lease, p_limited, p_running, p_per_key, p_one,
+        SELECT * FROM unnest(p_skip, p_flow, p_id, p_versions, p_jobs, p_bytes, p_floor, p_new, p_token, p_lease, p_limited, p_running, p_per_key, p_one,
             p_all, p_key_one, p_key_all) WITH ORDINALITY
-            AS c (skip, flow, id, versions, jobs, bytes, floor, token, lease, limited, running, per_key, one, "all", key_one, key_all, nth)
+            AS c (skip, flow, id, versions, jobs, bytes, floor, new, token, lease, limited, running, per_key, one, "all", key_one, key_all, nth)
     LOOP
         CONTINUE WHEN c.skip;
         -- Asked again: the same jobs, their leases renewed, and nothing that a reader would see.
@@ -37,7 +37,7 @@ BEGIN
             j.policy, j.flow_version, j.snoozes, j.format, j.state, j.mark, j.priority, j.crashes, j.crashes_in_all, j.shelf, j.lease,
             j.started, j.ended, j.token, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key, j.progress)::asyncflow.record_1,
             p.content_type, p.bytes
-        FROM again j LEFT JOIN asyncflow.parts p ON p.id = j.id AND p.name = 0;
+        FROM again j LEFT JOIN asyncflow.parts p ON p.id = ANY (ARRAY[j.id]) AND p.name = 0;
         CONTINUE WHEN FOUND;
         after := NULL;
         held := false;
@@ -47,6 +47,8 @@ BEGIN
         ELSIF c.id IS NOT NULL THEN
             ids := ARRAY[c.id];
         ELSE
+            -- What is new in this batch may be below.
+            c.floor := least(c.floor, asyncflow.before_1(p_began, c.new));
             ids := ARRAY(
                 SELECT r.id FROM unnest(c.versions::integer[]) v (version), (VALUES (true), (false)) l (keyless), LATERAL (
                     SELECT j.id, j.rank FROM asyncflow.jobs j
@@ -59,7 +61,8 @@ BEGIN
         IF cardinality(ids) > 0 THEN
             RETURN QUERY WITH ready AS (
                 SELECT j.id, j.rank, j.limit_key, j.owner, p.content_type, p.bytes, coalesce(octet_length(p.bytes), 0)::bigint AS size
-                FROM unnest(ids) i (id) JOIN asyncflow.jobs j ON j.id = i.id LEFT JOIN asyncflow.parts p ON p.id = j.id AND p.name = 0
+                FROM unnest(ids) i (id) JOIN asyncflow.jobs j ON j.id = ANY (ARRAY[i.id])
+                LEFT JOIN asyncflow.parts p ON p.id = ANY (ARRAY[j.id]) AND p.name = 0
                 WHERE j.state = 1 AND j.flow = c.flow AND j.format < 2
             ), sums AS (
                 SELECT *, row_number() OVER line AS place, sum(size) OVER line AS total, first_value(size) OVER line AS first
@@ -69,7 +72,7 @@ BEGIN
             ), taken AS (
                 UPDATE asyncflow.jobs j SET state = 2, version = j.version + 1, lease = coalesce(asyncflow.after_1(now_, c.lease), j.due),
                     started = now_, token = c.token, progress = NULL
-                FROM fits WHERE j.id = fits.id RETURNING j.*, fits.content_type, fits.bytes
+                FROM fits WHERE j.id = ANY (ARRAY[fits.id]) RETURNING j.*, fits.content_type, fits.bytes
             ), counted AS (
                 INSERT INTO asyncflow.counts SELECT c.flow, NULL, 0, -count(*), count(*), 0, 0, 0 FROM fits HAVING count(*) > 0
             )

@@ -1,3 +1,6 @@
+-- Tables are joined by `= ANY (ARRAY[…])`, or by a subquery with a limit: no index is then read from end to end, as one that was all but empty
+-- when a plan was made might be.
+
 -- What the functions of this version share. Functions carry the schema's version in their names, so that nodes of two versions can share a
 -- database while they are rolled out.
 

@@ -148,6 +148,7 @@ END $body$;
 CREATE FUNCTION asyncflow.known_1(p_now bigint, p_flow integer[], p_id uuid[]) RETURNS boolean LANGUAGE plpgsql AS $body$
 BEGIN
     RETURN EXISTS (SELECT FROM asyncflow.jobs WHERE id = ANY (p_id))
-        OR EXISTS (SELECT FROM unnest(p_flow, p_id) c (flow, id) JOIN asyncflow.ended e ON e.flow = c.flow AND e.id = c.id
-            WHERE e.shelf = 0 OR e.due > asyncflow.now_1(p_now));
+        OR EXISTS (SELECT FROM unnest(p_flow, p_id) c (flow, id), LATERAL (
+            SELECT FROM asyncflow.ended e WHERE e.flow = c.flow AND e.id = c.id AND (e.shelf = 0 OR e.due > asyncflow.now_1(p_now)) LIMIT 1
+        ) known);
 END $body$;

@@ -10,7 +10,8 @@ BEGIN
         j.failures, j.flow, j.policy, j.flow_version, j.snoozes, j.format, j.state, j.mark, j.priority, j.crashes, j.crashes_in_all, j.shelf,
         j.lease, j.started, j.ended, j.token, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key, j.progress)::asyncflow.record_1,
         NULL::text, NULL::bytea
-    FROM unnest(p_flow, p_id) WITH ORDINALITY c (flow, id, nth) JOIN asyncflow.jobs j ON j.id = c.id AND j.flow = c.flow;
+    FROM unnest(p_flow, p_id) WITH ORDINALITY c (flow, id, nth) JOIN asyncflow.jobs j
+        ON j.id = ANY (ARRAY[c.id]) AND j.flow = c.flow;
     GET DIAGNOSTICS known = ROW_COUNT;
     IF known < cardinality(p_id) THEN
         -- Those that are found here too have ended since: the caller takes what comes last.
@@ -18,8 +19,9 @@ BEGIN
             j.failures, j.flow, j.policy, j.flow_version, j.snoozes, j.format, j.state, j.mark, j.priority, j.crashes, j.crashes_in_all,
             j.shelf, j.lease, j.started, j.ended, j.token, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key,
             j.progress)::asyncflow.record_1, NULL::text, NULL::bytea
-        FROM unnest(p_flow, p_id) WITH ORDINALITY c (flow, id, nth) JOIN asyncflow.ended j ON j.flow = c.flow AND j.id = c.id
-        WHERE j.shelf = 0 OR j.due > asyncflow.now_1(p_now);
+        FROM unnest(p_flow, p_id) WITH ORDINALITY c (flow, id, nth), LATERAL (
+            SELECT * FROM asyncflow.ended e WHERE e.flow = c.flow AND e.id = c.id AND (e.shelf = 0 OR e.due > asyncflow.now_1(p_now)) LIMIT 1
+        ) j;
     END IF;
 END $body$;
 

@@ -11,7 +11,7 @@ CREATE FUNCTION asyncflow.write_1(
     x_knows smallint[], x_seen bigint[], x_to smallint[], x_due bigint[], x_youngest boolean[], x_lead bigint[], x_mark smallint[],
     x_attempts bigint[], x_failures bigint[], x_crashes smallint[], x_crashes_in_all smallint[], x_snoozes integer[], x_reports boolean[],
     x_progress text[], x_parts smallint[], x_type text[], x_bytes bytea[], x_quiet boolean[], x_purge boolean[],
-    c_fused boolean[], c_flow integer[], c_id uuid[], c_versions text[], c_jobs bigint[], c_bytes bigint[], c_floor bigint[], c_token uuid[],
+    c_fused boolean[], c_flow integer[], c_id uuid[], c_versions text[], c_jobs bigint[], c_bytes bigint[], c_floor bigint[], c_new bigint[], c_token uuid[],
     c_lease bigint[], c_limited boolean[], c_running bigint[], c_per_key bigint[], c_one bigint[], c_all bigint[], c_key_one bigint[],
     c_key_all bigint[]
 ) RETURNS SETOF asyncflow.answer_1 LANGUAGE plpgsql
@@ -19,6 +19,7 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_has
 SET lock_timeout = '3s'
 AS $body$
 DECLARE
+    began   bigint := asyncflow.now_1(p_now);
     spaced  integer[];
     waiting bigint;
     plain   boolean := i_plain;
@@ -68,7 +69,7 @@ BEGIN
         END IF;
     END IF;
     IF c_flow IS NOT NULL AND NOT (fused AND true = ALL (c_fused)) THEN
-        RETURN QUERY SELECT * FROM asyncflow.claim_1(p_now, CASE WHEN fused THEN c_fused END, c_flow, c_id, c_versions, c_jobs, c_bytes, c_floor, c_token, c_lease, c_limited,
+        RETURN QUERY SELECT * FROM asyncflow.claim_1(p_now, began, CASE WHEN fused THEN c_fused END, c_flow, c_id, c_versions, c_jobs, c_bytes, c_floor, c_new, c_token, c_lease, c_limited,
             c_running, c_per_key, c_one, c_all, c_key_one, c_key_all);
     END IF;
 END $body$;

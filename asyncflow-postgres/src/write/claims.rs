@@ -7,7 +7,7 @@ use std::{
 
 use asyncflow_core::{
     Limits, Rate, Stamp, State,
-    store::{Claim, Parts, Patch, Pick, StoreError, Taken},
+    store::{Batch, Change, Claim, Parts, Patch, Pick, StoreError, Taken},
 };
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -46,13 +46,28 @@ pub(super) fn check(claims: &[Claim]) -> Result<(), StoreError> {
     }
 }
 
-/// Where the claims begin to look.
-pub(super) fn floors(claims: &[Claim], flows: &[i32], known: &Floors) -> Vec<i64> {
-    let floor = |(claim, flow): (&Claim, &i32)| match &claim.pick {
-        Pick::Next { versions, .. } if claim.limits.is_none() => known.of(*flow, versions),
+/// Where the claims of a batch begin to look.
+pub(super) fn floors(batch: &Batch, flows: &[i32], known: &Floors) -> Vec<i64> {
+    let floor = |(claim, number): (&Claim, &i32)| match &claim.pick {
+        Pick::Next { flow, versions, .. } if claim.limits.is_none() && !comes_anywhere(batch, flow) => {
+            known.of(*number, versions)
+        }
         _ => BEGINNING,
     };
-    claims.iter().zip(flows).map(floor).collect()
+    batch.claims.iter().zip(flows).map(floor).collect()
+}
+
+/// Whether a batch makes jobs of a flow ready in places that only the server knows.
+fn comes_anywhere(batch: &Batch, flow: &Arc<str>) -> bool {
+    let back = |change: &Change| change.patch.to == Some(State::Enqueued) || change.patch.lead.is_some();
+    batch.changes.iter().any(|change| change.job.flow == *flow && back(change))
+        || batch.inserts.iter().any(|insert| insert.job.flow == *flow && insert.facts.policy.spacing.is_some())
+}
+
+/// How much earlier than they are made the new jobs of a flow count at most, if a batch has some.
+fn lead_of_new(batch: &Batch, flow: &Arc<str>) -> Option<i64> {
+    let new = batch.inserts.iter().filter(|insert| insert.job.flow == *flow && insert.facts.state == State::Enqueued);
+    new.map(|insert| insert.facts.lead).max()
 }
 
 /// What a claim took tells where later ones begin to look.
@@ -67,11 +82,12 @@ pub(super) fn looked(claim: &Claim, taken: &Taken, flow: i32, floor: i64, began:
 
 pub(super) fn push<'a>(
     params: &mut Params<'a>,
-    claims: &'a [Claim],
+    batch: &'a Batch,
     flows: &[i32],
     floors: Vec<i64>,
     at_once: &[Option<usize>],
 ) {
+    let claims = &batch.claims[..];
     let mut fused = vec![false; claims.len()];
     at_once.iter().flatten().for_each(|claim| fused[*claim] = true);
     let any = !claims.is_empty();
@@ -94,6 +110,7 @@ pub(super) fn push<'a>(
         Pick::Job(_) => i64::MAX,
     });
     params.push(any.then_some(floors), Type::INT8_ARRAY);
+    params.rare(Type::INT8_ARRAY, claims, |claim| lead_of_new(batch, flow(claim)));
     params.column(Type::UUID_ARRAY, claims, token);
     params.rare(Type::INT8_ARRAY, claims, |claim| micros_of(claim.patch.due));
     params.column(Type::BOOL_ARRAY, claims, |claim| claim.limits.is_some());

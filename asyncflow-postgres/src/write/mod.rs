@@ -78,8 +78,8 @@ impl Shared {
             params.push(plain, Type::BOOL);
             inserts::push(&mut params, batch, &numbers, &at_once);
             changes::push(&mut params, &batch.changes, &numbers.changes);
-            let floors = claims::floors(&batch.claims, &numbers.claims, self.post.floors());
-            claims::push(&mut params, &batch.claims, &numbers.claims, floors.clone(), &at_once);
+            let floors = claims::floors(batch, &numbers.claims, self.post.floors());
+            claims::push(&mut params, batch, &numbers.claims, floors.clone(), &at_once);
             debug_assert_eq!(params.values().len(), crate::schema::WRITE);
             let rows = self.writes.call(self.schema.write(), &params).await?;
             for row in rows.iter().filter(|row| row.get::<_, i16>(0) == kind::WAITING) {
