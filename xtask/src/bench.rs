@@ -37,7 +37,6 @@ const ROWS: &[(&str, Measure)] = &[
     ("readers", programs::readers),
     ("app", app::build),
     ("sqlite", programs::sqlite),
-    ("redis", programs::redis),
     ("nodes", programs::nodes),
     ("redis", stores::redis),
     ("postgres", stores::postgres),

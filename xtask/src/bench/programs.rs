@@ -96,19 +96,6 @@ pub(super) fn sqlite(extent: Extent) -> Result<Vec<Line>, Failed> {
     ])
 }
 
-pub(super) fn redis(extent: Extent) -> Result<Vec<Line>, Failed> {
-    let mut bench = cargo("bench --quiet --locked --package asyncflow-redis --bench lives --");
-    let lives = Figures::of(bench.arg(extent.rounds.to_string()), LIMIT)?;
-    let ratio = lives.number("64 whole lives against by hand: ")?;
-    let cpu = lives.number("64 whole lives, server CPU a job against by hand: ")?;
-    let hints = lives.number("64 whole lives, server CPU a job with hints against without: ")?;
-    Ok(vec![
-        Line::bounded("64 whole lives, against by hand", ratio, "times as many", Gate::AtLeast(0.8)),
-        Line::bounded("processor time of each in the server", cpu, "times as much", Gate::AtMost(1.15)),
-        Line::bounded("the same with hints, against without", hints, "times as much", Gate::AtMost(1.1)),
-    ])
-}
-
 pub(super) fn nodes(extent: Extent) -> Result<Vec<Line>, Failed> {
     let mut bench = cargo("bench --quiet --locked --package asyncflow-examples --bench nodes --");
     let nodes = Figures::of(bench.arg(extent.rounds.to_string()), LIMIT)?;

@@ -1,13 +1,13 @@
 -- Fills the tables of a store that one job has lived in: with ended jobs, made within the last day, and with waiting ones, older than any
 -- that comes. As they would be if the jobs had come one by one, but for the pages that age would have left half empty.
 
--- The divisions of the shelf that holds what is kept for a day.
+-- Further divisions of the shelf that holds what is kept for a day, not all of them: what is in the oldest may be past its time.
 DO $do$
 DECLARE
     first bigint := (SELECT min(begins) FROM asyncflow.divisions WHERE shelf = 9);
     width bigint := (SELECT min(ends - begins) FROM asyncflow.divisions WHERE shelf = 9);
 BEGIN
-    FOR n IN 1 .. 7 LOOP
+    FOR n IN 1 .. 6 LOOP
         PERFORM asyncflow.add_division_1(9::smallint, first - n * width, first - (n - 1) * width);
     END LOOP;
 END $do$;
