@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    cargo::{cargo, target},
+    cargo::{WHOLE, cargo, target},
     group::Group,
     steps::{Failed, Steps},
 };
@@ -55,7 +55,7 @@ pub(crate) struct Servers(#[expect(dead_code, reason = "held for its end")] Grou
 impl Servers {
     /// Starts them, and tells all later steps of them.
     pub(crate) fn start(steps: &mut Steps, profile: &str) -> Result<Self, Failed> {
-        let mut build = cargo("build --locked --package asyncflow-testkit --example servers --profile");
+        let mut build = cargo(&format!("build {WHOLE} --example servers --profile"));
         build.arg(profile);
         steps.run("servers", build)?;
         let folder = if profile == "dev" { "debug" } else { profile };
