@@ -1,5 +1,7 @@
 //! What goes wrong on the way or in the server, and what callers are told of it. Nothing here shows a password.
 
+use std::error::Error;
+
 use asyncflow_core::store::StoreError;
 use redis::{ErrorKind, RedisError, ServerError};
 
@@ -12,7 +14,10 @@ pub(crate) fn of_connection(error: &RedisError, server: &str) -> StoreError {
         }
         _ => match error.code() {
             Some(code) => of_code(code, error.detail().unwrap_or_default(), server),
-            None => StoreError::unavailable(format_args!("{server} cannot be reached: {}", error.category())),
+            None => {
+                let cause = error.source().map_or_else(|| error.category().to_owned(), ToString::to_string);
+                StoreError::unavailable(format_args!("{server} cannot be reached: {cause}"))
+            }
         },
     }
 }
