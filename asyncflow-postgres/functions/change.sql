@@ -139,7 +139,7 @@ BEGIN
     PERFORM FROM asyncflow.jobs WHERE id = ANY (p_id) ORDER BY id FOR UPDATE;
     WITH back AS (
         DELETE FROM asyncflow.ended e USING unnest(p_id, p_flow) c (id, flow)
-        WHERE e.id = c.id AND e.flow = c.flow AND (e.shelf = 0 OR e.due > asyncflow.now_1(p_now)) RETURNING e.*
+        WHERE e.id = ANY (ARRAY[c.id]) AND e.flow = c.flow AND (e.shelf = 0 OR e.due > asyncflow.now_1(p_now)) RETURNING e.*
     ), moved AS (
         INSERT INTO asyncflow.jobs SELECT * FROM back RETURNING id
     ), counted AS (

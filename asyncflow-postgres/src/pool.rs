@@ -89,14 +89,15 @@ impl Pool {
 
 impl Line {
     async fn call(&mut self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, Error> {
-        if !self.statements.contains_key(sql) {
-            let statement = self.client.prepare_typed(sql, &params.kinds()).await?;
-            self.statements.insert(sql.into(), statement);
-        }
-        match self.statements.get(sql) {
-            Some(statement) => self.client.query(statement, &params.values()).await,
-            None => self.call_unprepared(sql, params).await,
-        }
+        let statement = match self.statements.get(sql) {
+            Some(statement) => statement.clone(),
+            None => {
+                let statement = self.client.prepare_typed(sql, &params.kinds()).await?;
+                self.statements.insert(sql.into(), statement.clone());
+                statement
+            }
+        };
+        self.client.query(&statement, &params.values()).await
     }
 
     async fn call_unprepared(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, Error> {

@@ -61,7 +61,9 @@ impl Shared {
             params.push(i64::try_from(most).unwrap_or(i64::MAX), Type::INT8);
             params.push(self.known_settings(), Type::INT8);
             let mut rows = self.reads.call(self.schema.due(), &params).await?;
-            rows.retain(|row| row.get::<_, i16>(0) != SETTINGS || !self.take_settings(row));
+            if let Some(place) = rows.iter().position(|row| row.get::<_, i16>(0) == SETTINGS) {
+                self.take_settings(&rows.remove(place));
+            }
             self.learn(&rows).await?;
             let known = self.names.known();
             let found = rows.len();
@@ -84,12 +86,11 @@ impl Shared {
         i64::try_from(known.version).unwrap_or(i64::MAX)
     }
 
-    fn take_settings(&self, row: &Row) -> bool {
+    fn take_settings(&self, row: &Row) {
         // What a newer version set and this one cannot read leaves what was known.
         if let Ok(settings) = serde_json::from_str(row.get::<_, &str>(row.len() - 2)) {
             *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         }
-        true
     }
 
     pub(crate) async fn put_settings(&self, settings: &Settings) -> Result<bool, StoreError> {

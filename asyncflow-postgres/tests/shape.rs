@@ -19,10 +19,14 @@ use self::common::Behind;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// Sessions tell the server what they did at most once a second, with their next statement: no clock of ours turns that.
+async fn a_second() {
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+}
+
 /// What the server counted of a table, once it has been told.
 async fn counted(behind: &Behind, what: &str, table: &str) -> i64 {
-    // Sessions tell at most once a second, and before they end.
-    tokio::time::sleep(Duration::from_millis(1200)).await;
+    a_second().await;
     behind.run("SELECT pg_stat_clear_snapshot()").await;
     let sql = format!(
         "SELECT coalesce(sum({what}), 0)::bigint FROM pg_stat_user_tables WHERE schemaname = '{}' AND relname LIKE '{table}'",
@@ -54,8 +58,7 @@ async fn heartbeats_and_reports_touch_no_index() {
         let changed = subject.write(Batch { changes: changes.collect(), ..Batch::default() }).await.changes;
         assert!(changed.iter().all(|changed| matches!(changed, Changed::Applied(_))));
     }
-    // Told with the session's next statement after a while.
-    tokio::time::sleep(Duration::from_millis(1200)).await;
+    a_second().await;
     subject.store.check().await.unwrap();
     let after = (counted(&behind, "n_tup_upd", "jobs").await, counted(&behind, "n_tup_hot_upd", "jobs").await);
     let (updates, hot) = (after.0 - before.0, after.1 - before.1);
@@ -69,7 +72,7 @@ async fn a_status_read_loads_no_part() {
     let held = subject.running().await;
     let waiting = subject.add(subject.job()).await;
     let ended = subject.event(&held, Event::Succeeded(Part::json("1"))).await;
-    tokio::time::sleep(Duration::from_millis(1200)).await;
+    a_second().await;
     subject.store.check().await.unwrap();
     let reads = "seq_scan + coalesce(idx_scan, 0)";
     let before = (counted(&behind, reads, "%parts%").await, counted(&behind, reads, "ended_0").await);
@@ -80,7 +83,7 @@ async fn a_status_read_loads_no_part() {
         subject.states().await;
         subject.due(9).await;
     }
-    tokio::time::sleep(Duration::from_millis(1200)).await;
+    a_second().await;
     subject.get(&waiting.job).await;
     let after = (counted(&behind, reads, "%parts%").await, counted(&behind, reads, "ended_0").await);
     assert_eq!(after.0, before.0, "parts were looked at");

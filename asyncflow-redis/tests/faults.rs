@@ -32,7 +32,7 @@ async fn shared_proxy() -> Proxy {
     Proxy::start(address.parse().unwrap()).await.unwrap()
 }
 
-/// Asks until it is answered.
+/// Asks until it is answered, with a pause between two tries: that it has healed, nothing tells.
 async fn at_last<T, F: Future<Output = Result<T, StoreError>>>(ask: impl Fn() -> F) -> T {
     loop {
         match ask().await {
@@ -96,7 +96,7 @@ async fn a_connection_that_was_lost_while_idle_is_made_anew_unnoticed() {
     for _ in 0..5 {
         at_last(|| subject.store.check()).await;
         proxy.cut();
-        // It is seen as soon as anybody looks.
+        // Until the client's task has seen the end of its connection, which nothing tells.
         tokio::time::sleep(Duration::from_millis(50)).await;
         subject.add(subject.job()).await;
         subject.running().await;
@@ -123,6 +123,7 @@ async fn conforms_over_a_connection_that_stalls_and_breaks_in_between() {
         loop {
             for mode in [Mode::Stall, Mode::Pass] {
                 stalling.set(mode);
+                // For how long it stalls, and passes.
                 tokio::time::sleep(Duration::from_millis(30)).await;
             }
         }

@@ -82,6 +82,7 @@ async fn a_cut_breaks_what_is_open_and_a_refusal_what_is_new() {
     drop(proxy);
     assert!(there_and_back(&mut stream, b"hello").await.is_err());
     while TcpStream::connect(address).await.is_ok() {
+        // Its end is seen by asking alone.
         sleep(Duration::from_millis(1)).await;
     }
 }

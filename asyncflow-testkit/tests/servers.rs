@@ -89,6 +89,7 @@ async fn none_outlives_who_started_it() {
     while is_there(address) {
         tries += 1;
         assert!(tries < 600, "it is still there");
+        // Who ends it is another process, of which nothing is heard.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -13,9 +13,8 @@ use std::{collections::HashSet, time::Duration};
 use asyncflow_core::{State, Store, store::Query};
 use common::{
     backing::{Backing, Kind},
-    process::Demo,
+    process::{Demo, pause},
 };
-use tokio::time::sleep;
 
 /// Documents of a backlog.
 const JOBS: usize = 150;
@@ -62,7 +61,7 @@ async fn rate(backing: &Backing, nodes: usize) -> f64 {
     let node = || Demo::start(&["--store", &url, "--role", "work", "--concurrency", "1"]);
     let _working: Vec<_> = (0..nodes).map(|_| node()).collect();
     while done().await < enough {
-        sleep(Duration::from_millis(20)).await;
+        pause().await;
     }
     JOBS as f64 / took(&*store, &backlog).await.as_secs_f64()
 }

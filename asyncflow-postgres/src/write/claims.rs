@@ -7,7 +7,7 @@ use std::{
 
 use asyncflow_core::{
     Limits, Rate, Stamp, State,
-    store::{Batch, Change, Claim, Parts, Patch, Pick, StoreError, Taken},
+    store::{Batch, Change, Claim, Patch, Pick, StoreError, Taken},
 };
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -37,8 +37,7 @@ pub(super) fn token(claim: &Claim) -> Uuid {
 /// Jobs that are taken are held, and that is all that becomes of them: the rules know nothing else.
 pub(super) fn check(claims: &[Claim]) -> Result<(), StoreError> {
     let plain = |patch: &Patch| {
-        let just = Patch { to: Some(State::Processing), due: patch.due, progress: Some(None), ..Patch::default() };
-        *patch == just && patch.parts == Parts::Keep
+        *patch == Patch { to: Some(State::Processing), due: patch.due, progress: Some(None), ..Patch::default() }
     };
     match claims.iter().all(|claim| plain(&claim.patch)) {
         true => Ok(()),

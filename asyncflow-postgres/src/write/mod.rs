@@ -191,13 +191,9 @@ fn answers(batch: &Batch, at_once: &[Option<usize>], rows: &[Row], known: &Known
                 inserts.fill(Some(Inserted::Created { created: now }));
                 for (insert, claim) in batch.inserts.iter().zip(at_once) {
                     let Some(claim) = *claim else { continue };
-                    let mut record = insert.record(now);
-                    let Claimed { record, request } = {
-                        let asked = &batch.claims[claim];
-                        asked.patch.apply(&mut record, Some(asked.token), now);
-                        Claimed { record, request: insert.request.clone() }
-                    };
-                    claims[claim].jobs.push(Claimed { record, request });
+                    let (mut record, asked) = (insert.record(now), &batch.claims[claim]);
+                    asked.patch.apply(&mut record, Some(asked.token), now);
+                    claims[claim].jobs.push(Claimed { record, request: insert.request.clone() });
                 }
                 continue;
             }

@@ -61,6 +61,7 @@ impl Place {
             } else if Instant::now() > end {
                 break format!("does not answer after {PATIENCE:?}");
             }
+            // It says to nobody when it can be asked.
             thread::sleep(Duration::from_millis(10));
         };
         let log = fs::read_to_string(log).unwrap_or_default();

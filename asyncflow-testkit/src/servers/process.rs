@@ -45,6 +45,7 @@ impl Drop for Process {
             let _ = self.child.wait();
             signal("KILL", &children);
             while children.iter().any(|child| is_alive(*child)) {
+                // They are not children of ours, which could be waited for.
                 thread::sleep(Duration::from_millis(5));
             }
         }

@@ -1,6 +1,6 @@
 //! A client of one connection.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr};
 
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -12,10 +12,10 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::{
     net::TcpStream,
-    time::{Instant, sleep, timeout},
+    time::{Instant, timeout},
 };
 
-use super::process::{Demo, PATIENCE};
+use super::process::{Demo, PATIENCE, pause};
 
 /// A connection that is kept.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Client {
             if !(self.patient && answer.status == 503 && Instant::now() < end) {
                 return answer;
             }
-            sleep(Duration::from_millis(20)).await;
+            pause().await;
         }
     }
 

@@ -11,6 +11,11 @@ use std::{
 /// How long anything may take that should not take long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Between two looks at another process: nothing tells a test what goes on there.
+pub(crate) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+}
+
 /// Every framework that the demo runs on.
 pub(crate) const FRAMEWORKS: [&str; 4] = ["axum", "hyper", "warp", "poem"];
 
@@ -91,7 +96,7 @@ impl Demo {
                 return status;
             }
             assert!(Instant::now() < end, "it has not ended after {PATIENCE:?}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            pause().await;
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     backing::{Backing, Kind},
     client::Client,
     fleet::{Fleet, LEASE},
-    process::{Demo, PATIENCE},
+    process::{Demo, PATIENCE, pause},
 };
 
 /// Jobs of each length.
@@ -38,15 +38,16 @@ async fn frozen(kind: Kind) {
         assert_eq!(ends.last().unwrap()["Attempt"], 2, "{ends:?}");
     }
     while status(&mut other, &long[JOBS - 1]).await["Attempt"] != 2 {
-        sleep(Duration::from_millis(20)).await;
+        pause().await;
     }
+    // The frozen runs are to find, once they go on, that they have long been over.
     sleep(Duration::from_millis(LONG + 100).saturating_sub(started.elapsed())).await;
     first.signal("CONT");
 
     // Once it runs nothing, it has said all that it will ever say of them, and that was refused.
     while one.get("/health").await.json()["running"] != 0 {
         assert!(started.elapsed() < PATIENCE, "the first does not learn that it lost its jobs");
-        sleep(Duration::from_millis(20)).await;
+        pause().await;
     }
     // The others its worker dropped by itself, as their leases are over.
     let late = first.log().matches("an attempt's end comes too late").count();
@@ -68,14 +69,14 @@ async fn frozen(kind: Kind) {
 async fn freeze(node: &Demo, other: &mut Client) {
     loop {
         node.signal("STOP");
-        for _ in 0..20 {
+        for _ in 0..40 {
             if other.try_send("GET", "/health", &[], "").await.unwrap().status == 200 {
                 return;
             }
-            sleep(Duration::from_millis(20)).await;
+            pause().await;
         }
         node.signal("CONT");
-        sleep(Duration::from_millis(20)).await;
+        pause().await;
     }
 }
 

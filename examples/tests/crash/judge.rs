@@ -4,14 +4,14 @@ use std::{collections::HashSet, time::Duration};
 
 use asyncflow_core::{Record, State, Store, store::Query};
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::{
     backing::Backing,
     client::Client,
     jobs::{Expected, ended_right, job},
     load::{Job, Seen, key},
-    process::Demo,
+    process::{Demo, pause},
 };
 
 /// How long it may take, after the last that broke, until a job that was lost has been taken over and has run: 2 s of a lease, two looks
@@ -66,7 +66,7 @@ async fn all_ended(store: &dyn Store) -> Duration {
             return started.elapsed();
         }
         assert!(started.elapsed() < TAKE_OVER, "{left} jobs have not ended {TAKE_OVER:?} after the last break");
-        sleep(Duration::from_millis(20)).await;
+        pause().await;
     }
 }
 

@@ -7,21 +7,17 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use serde_json::Value;
-use tokio::{
-    task::JoinSet,
-    time::{Instant, sleep},
-};
+use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
     client::Client,
     dice::Dice,
     fleet::Addresses,
     jobs::{Expected, job},
-    process::PATIENCE,
+    process::{PATIENCE, pause},
 };
 
 const SUBMITTERS: usize = 6;
@@ -84,7 +80,7 @@ impl Load {
         let (enough, end) = (accepted() + more, Instant::now() + PATIENCE);
         while accepted() < enough {
             assert!(Instant::now() < end, "no more than {} of {enough} jobs are accepted", accepted());
-            sleep(Duration::from_millis(2)).await;
+            pause().await;
         }
     }
 

@@ -1,9 +1,7 @@
 //! The way from a node to the store, which is cut, stalls, and loses what is on it.
 
-use std::time::Duration;
-
 use asyncflow_testkit::proxy::{Mode, Proxy};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::{
     backing::{Backing, Kind},
@@ -11,7 +9,7 @@ use crate::{
     fleet::{Fleet, LEASE},
     judge::judge,
     load::Load,
-    process::{PATIENCE, prove},
+    process::{PATIENCE, pause, prove},
 };
 
 on_stores!(spoiled: way_to_redis_is_spoiled = Redis, way_to_postgres_is_spoiled = Postgres);
@@ -49,7 +47,7 @@ async fn spoiled(kind: Kind) {
     let end = Instant::now() + PATIENCE;
     while client.send("POST", "/echo", &[("idempotency-key", "job-0")], r#"{"n":0}"#).await.status != 202 {
         assert!(Instant::now() < end, "it does not heal");
-        sleep(Duration::from_millis(20)).await;
+        pause().await;
     }
     judge(load.stop().await, &store, times).await;
 }
@@ -87,7 +85,7 @@ async fn stalled(kind: Kind) {
             break;
         }
         assert!(Instant::now() < end, "it does not heal: {health}");
-        sleep(Duration::from_millis(20)).await;
+        pause().await;
     }
     for (job, end) in jobs.iter().zip(&ends) {
         assert_eq!(one.get(&format!("{job}/status")).await.json(), *end, "an end was overwritten");

@@ -13,6 +13,7 @@ use crate::{
     backing::{Backing, Kind},
     client::Client,
     fleet::Fleet,
+    process::pause,
 };
 
 /// How often each is asked. Of the times the median counts, as the machine may be busy with something else.
@@ -31,7 +32,7 @@ async fn heard(kind: Kind) {
     let progress = median(async || {
         let job = runs.submit("/data", r#"{"count":50}"#).await;
         while asked.get(&format!("{job}/status")).await.json()["progressData"].is_null() {
-            sleep(Duration::from_millis(10)).await;
+            pause().await;
         }
         assert_eq!(asked.send("DELETE", &job, &[], "").await.status, 204);
     });
@@ -47,7 +48,7 @@ async fn heard(kind: Kind) {
         assert_eq!(asked.send("DELETE", &job, &[], "").await.status, 204);
         assert_eq!(runs.get(&format!("{job}/status")).await.status, 404);
         while runs.get("/health").await.json()["running"] != 0 {
-            sleep(Duration::from_millis(10)).await;
+            pause().await;
         }
     });
     let deleted = deleted.await;
@@ -94,7 +95,7 @@ async fn unheard(kind: Kind) {
         let job = there.submit(3_600_000).await.unwrap();
         here.job(job.id()).delete().await.unwrap();
         while runs.health().await.running != 0 {
-            sleep(Duration::from_millis(10)).await;
+            pause().await;
         }
     });
     for (what, median) in [("seen", seen.await), ("cancelled", cancelled.await), ("deleted", deleted.await)] {

@@ -16,6 +16,9 @@ use crate::{
 
 on_stores!(redeployed: redeployed_on_sqlite = Sqlite, redeployed_on_redis = Redis, redeployed_on_postgres = Postgres);
 
+/// From one replacement to the next: time for the load to run on the nodes as they are.
+const APART: Duration = Duration::from_millis(500);
+
 async fn redeployed(kind: Kind) {
     let rounds = if prove() { 20 } else { 3 };
     let mut dice = Dice::new("redeployed");
@@ -28,7 +31,7 @@ async fn redeployed(kind: Kind) {
     for _ in 0..2 * rounds {
         // What else a machine is busy with when a process starts and ends.
         let mut other = Demo::start(&[]);
-        sleep(Duration::from_millis(500)).await;
+        sleep(APART).await;
         other.signal("TERM");
         other.wait().await;
     }
@@ -37,7 +40,7 @@ async fn redeployed(kind: Kind) {
         for node in 0..2 {
             fleet.drain(node).await;
             fleet.up(node);
-            sleep(Duration::from_millis(500)).await;
+            sleep(APART).await;
         }
     }
     let records = judge(load.stop().await, &store, 0).await;

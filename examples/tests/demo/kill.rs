@@ -67,6 +67,7 @@ async fn submit_until_killed(
         submitters.spawn(submit(demo.address, first, accepted.clone()));
     }
     while accepted.load(Ordering::SeqCst) < enough {
+        // Short, so that the kill hits as many as can be in flight.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     demo.kill();

@@ -1,13 +1,11 @@
 //! Many jobs of every flow at once, some cancelled and some deleted midway: each ends as it should, with its own result.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::{
     client::Client,
-    process::{Demo, FRAMEWORKS, prove},
+    process::{Demo, FRAMEWORKS, pause, prove},
 };
 
 const CONNECTIONS: usize = 64;
@@ -35,7 +33,7 @@ async fn every_job_ends_as_it_should() {
         // What was deleted is stopped soon.
         let mut client = demo.client().await;
         while client.get("/health").await.json()["running"] != 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            pause().await;
         }
     }
 }

@@ -1,16 +1,14 @@
 //! How it ends.
 
-use std::time::Duration;
-
 use crate::{
     client::Client,
-    process::{Demo, FRAMEWORKS, command},
+    process::{Demo, FRAMEWORKS, command, pause},
 };
 
 /// Waits until it takes nothing new.
 async fn draining(client: &mut Client) {
     while client.get("/health").await.status == 200 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        pause().await;
     }
 }
 
