@@ -13,6 +13,7 @@ mod flow;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod job;
+mod pause;
 mod policy;
 #[cfg(all(test, asyncflow_shuttle))]
 mod schedules;

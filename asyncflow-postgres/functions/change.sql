@@ -13,7 +13,6 @@ DECLARE
     now_   bigint;
     known  bigint;
     newest smallint;
-    strange uuid;
 BEGIN
     -- In one order, whatever the order asked, so that no two batches wait for each other.
     SELECT count(*), max(format) INTO known, newest
@@ -23,9 +22,7 @@ BEGIN
         SELECT max(format) INTO newest FROM asyncflow.jobs WHERE id = ANY (p_id);
     END IF;
     IF newest > 1 THEN
-        SELECT id INTO strange FROM asyncflow.jobs WHERE id = ANY (p_id) AND format > 1 LIMIT 1;
-        RAISE EXCEPTION USING ERRCODE = 'AF001', MESSAGE = format(
-            'job %s is unreadable: it is written in format %s, and this version reads up to 1: use a newer one', strange, newest);
+        PERFORM asyncflow.readable_1(p_id);
     END IF;
     now_ := asyncflow.now_1(p_now);
     RETURN QUERY WITH

@@ -9,20 +9,25 @@ CREATE FUNCTION asyncflow.add_1(
 DECLARE
     now_ bigint := asyncflow.now_1(p_now);
 BEGIN
-    INSERT INTO asyncflow.jobs (id, version, created, due, rank, flow, policy, flow_version, format, state, priority, lease, started, token,
-        owner, limit_key)
-    SELECT c.id, CASE WHEN c.token IS NULL THEN 1 ELSE 2 END, now_, asyncflow.after_1(now_, c.due), asyncflow.before_1(now_, c.lead),
-        c.flow, c.policy, c.flow_version, 1, CASE WHEN c.token IS NULL THEN c.state ELSE 2 END, c.priority,
-        CASE WHEN c.token IS NOT NULL THEN asyncflow.after_1(now_, c.lease) END, CASE WHEN c.token IS NOT NULL THEN now_ END, c.token,
-        c.owner, c.limit_key
-    FROM unnest(p_id, p_flow, p_flow_version, p_policy, p_state, p_due, p_lead, p_priority, p_owner, p_limit_key, p_token, p_lease)
-        AS c (id, flow, flow_version, policy, state, due, lead, priority, owner, limit_key, token, lease)
-    ORDER BY c.id;
-    INSERT INTO asyncflow.parts SELECT c.id, 0, c.type, c.bytes FROM unnest(p_id, p_type, p_bytes) AS c (id, type, bytes) ORDER BY c.id;
+    WITH c AS MATERIALIZED (
+        SELECT * FROM unnest(p_id, p_flow, p_flow_version, p_policy, p_state, p_due, p_lead, p_priority, p_owner, p_limit_key, p_type, p_bytes,
+            p_token, p_lease)
+            AS c (id, flow, flow_version, policy, state, due, lead, priority, owner, limit_key, type, bytes, token, lease)
+    ), made AS (
+        INSERT INTO asyncflow.jobs (id, version, created, due, rank, flow, policy, flow_version, format, state, priority, lease, started,
+            token, owner, limit_key)
+        SELECT id, CASE WHEN token IS NULL THEN 1 ELSE 2 END, now_, asyncflow.after_1(now_, due), asyncflow.before_1(now_, lead), flow,
+            policy, flow_version, 1, CASE WHEN token IS NULL THEN state ELSE 2 END, priority,
+            CASE WHEN token IS NOT NULL THEN asyncflow.after_1(now_, lease) END, CASE WHEN token IS NOT NULL THEN now_ END, token,
+            owner, limit_key
+        FROM c ORDER BY id
+    ), given AS (
+        INSERT INTO asyncflow.parts SELECT id, 0, type, bytes FROM c ORDER BY id
+    )
     INSERT INTO asyncflow.counts
-    SELECT c.flow, NULL, sum((c.token IS NULL AND c.state = 0)::integer), sum((c.token IS NULL AND c.state = 1)::integer),
-        sum((c.token IS NOT NULL)::integer), 0, 0, 0
-    FROM unnest(p_flow, p_state, p_token) AS c (flow, state, token) GROUP BY c.flow;
+    SELECT flow, NULL, sum((token IS NULL AND state = 0)::integer), sum((token IS NULL AND state = 1)::integer),
+        sum((token IS NOT NULL)::integer), 0, 0, 0
+    FROM c GROUP BY flow;
     RETURN QUERY SELECT 7::smallint, 0, now_, NULL::uuid, NULL::asyncflow.record_1, NULL::text, NULL::bytea;
 END $body$;
 
@@ -144,11 +149,15 @@ BEGIN
     RETURN made;
 END $body$;
 
--- Whether there is a job of one of these ids.
-CREATE FUNCTION asyncflow.known_1(p_now bigint, p_flow integer[], p_id uuid[]) RETURNS boolean LANGUAGE plpgsql AS $body$
+-- Whether there is a job of one of these ids, which lie between these, or one that is held under one of these tokens.
+CREATE FUNCTION asyncflow.known_1(p_now bigint, p_flow integer[], p_id uuid[], p_first uuid, p_last uuid, p_token uuid[]) RETURNS boolean
+LANGUAGE plpgsql AS $body$
 BEGIN
     RETURN EXISTS (SELECT FROM asyncflow.jobs WHERE id = ANY (p_id))
+        -- Of those that have ended, only tables for ids of that time are looked into.
         OR EXISTS (SELECT FROM unnest(p_flow, p_id) c (flow, id), LATERAL (
-            SELECT FROM asyncflow.ended e WHERE e.flow = c.flow AND e.id = c.id AND (e.shelf = 0 OR e.due > asyncflow.now_1(p_now)) LIMIT 1
-        ) known);
+            SELECT FROM asyncflow.ended e WHERE e.id >= p_first AND e.id <= p_last AND e.flow = c.flow AND e.id = c.id
+                AND (e.shelf = 0 OR e.due > asyncflow.now_1(p_now)) LIMIT 1
+        ) known)
+        OR EXISTS (SELECT FROM asyncflow.jobs WHERE token = ANY (p_token) AND state = 2);
 END $body$;

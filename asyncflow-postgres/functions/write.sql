@@ -2,20 +2,23 @@
 CREATE FUNCTION asyncflow.write_1(
     p_now bigint, p_area integer, p_from bigint[], p_until bigint[],
     f_flow integer[], f_alone boolean[], f_room bigint[],
-    i_plain boolean,
+    i_plain boolean, i_first uuid, i_last uuid,
     i_id uuid[], i_flow integer[], i_flow_version integer[], i_policy integer[], i_state smallint[], i_due bigint[], i_lead bigint[],
     i_priority smallint[], i_owner text[], i_limit_key text[], i_type text[], i_bytes bytea[], i_token uuid[], i_lease bigint[],
     i_spacing bigint[], i_worth bigint[], i_unique_key text[], i_replace text[], i_key text[], i_fingerprint uuid[], i_keep bigint[],
     i_room bigint[], i_owner_room bigint[],
-    x_turning uuid[], x_id uuid[], x_flow integer[], x_born bigint[], x_guard smallint[], x_version bigint[], x_token uuid[], x_started bigint[],
-    x_knows smallint[], x_seen bigint[], x_to smallint[], x_due bigint[], x_youngest boolean[], x_lead bigint[], x_mark smallint[],
-    x_attempts bigint[], x_failures bigint[], x_crashes smallint[], x_crashes_in_all smallint[], x_snoozes integer[], x_reports boolean[],
-    x_progress text[], x_parts smallint[], x_type text[], x_bytes bytea[], x_quiet boolean[], x_purge boolean[],
+    e_id uuid[], e_flow integer[], e_born bigint[], e_token uuid[], e_started bigint[], e_knows smallint[], e_to smallint[], e_keep bigint[],
+    e_attempts bigint[], e_failures bigint[], e_crashes smallint[], e_crashes_in_all smallint[], e_snoozes integer[], e_progress text[],
+    e_parts smallint[], e_type text[], e_bytes bytea[],
+    x_turning uuid[], x_id uuid[], x_flow integer[], x_born bigint[], x_guard smallint[], x_version bigint[], x_seen bigint[], x_token uuid[],
+    x_started bigint[], x_knows smallint[], x_to smallint[], x_due bigint[], x_youngest boolean[], x_lead bigint[], x_mark smallint[],
+    x_quiet boolean[], x_purge boolean[], x_reports boolean[], x_attempts bigint[], x_failures bigint[], x_crashes smallint[],
+    x_crashes_in_all smallint[], x_snoozes integer[], x_progress text[], x_parts smallint[], x_type text[], x_bytes bytea[],
     c_fused boolean[], c_flow integer[], c_id uuid[], c_versions text[], c_jobs bigint[], c_bytes bigint[], c_floor bigint[], c_new bigint[], c_token uuid[],
     c_lease bigint[], c_limited boolean[], c_running bigint[], c_per_key bigint[], c_one bigint[], c_all bigint[], c_key_one bigint[],
     c_key_all bigint[]
 ) RETURNS SETOF asyncflow.answer_1 LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off SET jit = off
 SET lock_timeout = '3s'
 AS $body$
 DECLARE
@@ -45,9 +48,7 @@ BEGIN
         END IF;
     END LOOP;
     IF i_id IS NOT NULL THEN
-        IF plain AND NOT asyncflow.known_1(p_now, i_flow, i_id)
-            AND NOT (i_token IS NOT NULL AND EXISTS (SELECT FROM asyncflow.jobs WHERE token = ANY (i_token) AND state = 2))
-        THEN
+        IF plain AND NOT asyncflow.known_1(p_now, i_flow, i_id, i_first, i_last, i_token) THEN
             fused := true;
             RETURN QUERY SELECT * FROM asyncflow.add_1(p_now, i_id, i_flow, i_flow_version, i_policy, i_state, i_due, i_lead, i_priority,
                 i_owner, i_limit_key, i_type, i_bytes, i_token, i_lease);
@@ -56,6 +57,14 @@ BEGIN
                 i_lead, i_priority, i_owner, i_limit_key, i_type, i_bytes, i_spacing, i_worth, i_unique_key, i_replace, i_key,
                 i_fingerprint, i_keep, i_room, i_owner_room);
         END IF;
+    END IF;
+    IF e_id IS NOT NULL AND x_id IS NOT NULL THEN
+        -- In one order, so that no two batches wait for each other.
+        PERFORM FROM asyncflow.jobs WHERE id = ANY (e_id || x_id) ORDER BY id FOR UPDATE;
+    END IF;
+    IF e_id IS NOT NULL THEN
+        RETURN QUERY SELECT * FROM asyncflow.end_1(p_now, p_from, p_until, e_id, e_flow, e_born, e_token, e_started, e_knows, e_to, e_keep,
+            e_attempts, e_failures, e_crashes, e_crashes_in_all, e_snoozes, e_progress, e_parts, e_type, e_bytes);
     END IF;
     IF x_id IS NOT NULL THEN
         IF cardinality(spaced) > 0 THEN

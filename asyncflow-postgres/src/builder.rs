@@ -1,10 +1,10 @@
 //! How a database is connected to.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use asyncflow_core::{
     Clock,
-    store::{Coalesced, Coalescing, StoreError},
+    store::{Coalesced, Coalescing, StoreError, once_available},
 };
 
 use crate::{database::Database, store::PostgresStore};
@@ -17,11 +17,19 @@ pub struct PostgresStoreBuilder {
     pub(crate) connections: usize,
     pub(crate) listen: bool,
     pub(crate) clock: Option<Arc<dyn Clock>>,
+    patience: Duration,
 }
 
 impl PostgresStoreBuilder {
     pub(crate) fn new(url: &str) -> Self {
-        Self { url: url.into(), schema: "asyncflow".into(), connections: 6, listen: true, clock: None }
+        Self {
+            url: url.into(),
+            schema: "asyncflow".into(),
+            connections: 4,
+            listen: true,
+            clock: None,
+            patience: Duration::from_secs(30),
+        }
     }
 
     /// The schema that the tables are in, which is this store's alone; `asyncflow` unless set. Stores of other names share nothing.
@@ -30,7 +38,8 @@ impl PostgresStoreBuilder {
         self
     }
 
-    /// Connections of this node at most, beside one that listens: half of them for batches, the others for reads; 6 unless set, at least 2.
+    /// Connections of this node at most, beside one that listens: half of them for batches, the others for reads; 4 unless set, at least 2.
+    /// Fewer make larger batches, of which each job costs less; more help where the server is far away.
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections.max(2);
         self
@@ -49,12 +58,22 @@ impl PostgresStoreBuilder {
         self
     }
 
+    /// How long connecting is tried again where the server cannot be reached; 30 s unless set, with zero once.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Connects, and makes the schema or brings it up to date.
     ///
     /// # Errors
-    /// There is no tokio runtime here, the URL cannot be read, the server cannot be reached, or the schema is of a newer version: it says
-    /// what to do.
+    /// There is no tokio runtime here, the URL cannot be read, the schema is of a newer version, or the server could not be reached
+    /// [for so long](Self::patience): it says what to do.
     pub async fn connect(self) -> Result<PostgresStore, StoreError> {
+        once_available(self.patience, || self.clone().connect_now()).await
+    }
+
+    async fn connect_now(self) -> Result<PostgresStore, StoreError> {
         let in_flight = Coalescing::default().in_flight(self.connections.div_ceil(2));
         Ok(PostgresStore::new(Coalesced::new(Database::connect(self).await?, in_flight)?))
     }
@@ -67,6 +86,7 @@ impl fmt::Debug for PostgresStoreBuilder {
             .field("schema", &self.schema)
             .field("connections", &self.connections)
             .field("listen", &self.listen)
+            .field("patience", &self.patience)
             .finish_non_exhaustive()
     }
 }

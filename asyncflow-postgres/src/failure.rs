@@ -17,7 +17,7 @@ pub(crate) fn of(error: &Error) -> StoreError {
         UNREADABLE => return StoreError::rejected(refusal.message()),
         // A full disk, no memory, a read-only server that was just promoted away from: nothing was done.
         "53100" => return StoreError::unusable(format_args!("{said}: free some room on its disk")),
-        "26000" => {
+        "26000" | "42P05" => {
             return StoreError::unavailable(format_args!("{said}: behind a pool of transactions, set `listen(false)`"));
         }
         "25006" => return StoreError::unavailable(format_args!("{said}: it is a replica; connect to the primary")),

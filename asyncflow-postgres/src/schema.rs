@@ -14,6 +14,7 @@ const MIGRATIONS: [&str; 1] = [concat!(
     include_str!("../migrations/1.sql"),
     include_str!("../functions/common.sql"),
     include_str!("../functions/names.sql"),
+    include_str!("../functions/end.sql"),
     include_str!("../functions/change.sql"),
     include_str!("../functions/insert.sql"),
     include_str!("../functions/limits.sql"),
@@ -30,7 +31,7 @@ const NEWEST: i32 = MIGRATIONS.len() as i32;
 const ANSWER: &str = "SELECT kind, nth, at, id, (job).*, content_type, bytes FROM";
 
 /// Arguments of [`Schema::write`].
-pub(crate) const WRITE: usize = 75;
+pub(crate) const WRITE: usize = 94;
 
 pub(crate) struct Schema {
     name: String,

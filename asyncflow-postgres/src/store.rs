@@ -19,8 +19,8 @@ impl PostgresStore {
     /// Connects with default settings, and makes the schema or brings it up to date.
     ///
     /// # Errors
-    /// There is no tokio runtime here, the URL cannot be read, the server cannot be reached, or the schema is of a newer version: it says
-    /// what to do.
+    /// There is no tokio runtime here, the URL cannot be read, the schema is of a newer version, or the server could not be reached for 30 s:
+    /// it says what to do.
     pub async fn connect(url: impl AsRef<str>) -> Result<Self, StoreError> {
         Self::builder(url).connect().await
     }

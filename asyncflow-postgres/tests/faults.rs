@@ -79,10 +79,11 @@ async fn a_server_that_dies_and_comes_back_has_all_that_was_answered() {
         let check = subject.store.check().await.unwrap_err();
         assert!(matches!(check, StoreError::Unavailable(_)), "{check}");
         let asked = late.clone();
-        // It is asked while it starts, and refuses then.
-        let (answers, ()) = tokio::join!(async { until_answered(&subject, &insert(asked)).await }, async {
-            server.restart().await.unwrap()
-        });
+        // It is asked while it starts, and refuses then; who comes meanwhile waits.
+        let later = PostgresStore::connect(server.url());
+        let asks = async { until_answered(&subject, &insert(asked)).await };
+        let (answers, later, ()) = tokio::join!(asks, later, async { server.restart().await.unwrap() });
+        later.unwrap();
         assert!(matches!(answers.inserts[..], [Inserted::Created { .. } | Inserted::Existing { .. }]));
         kept.push(late.record(subject.now()));
         for record in &kept {

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use asyncflow_core::{
     Clock,
-    store::{Coalesced, Coalescing, Hints, StoreError},
+    store::{Coalesced, Coalescing, Hints, StoreError, once_available},
 };
 use redis::Client;
 use tokio::runtime::Handle;
@@ -22,11 +22,19 @@ pub struct RedisStoreBuilder {
     clock: Option<Arc<dyn Clock>>,
     response_timeout: Duration,
     hints: bool,
+    patience: Duration,
 }
 
 impl RedisStoreBuilder {
     pub(crate) fn new(url: String) -> Self {
-        Self { url, prefix: "asyncflow".into(), clock: None, response_timeout: Duration::from_secs(4), hints: true }
+        Self {
+            url,
+            prefix: "asyncflow".into(),
+            clock: None,
+            response_timeout: Duration::from_secs(4),
+            hints: true,
+            patience: Duration::from_secs(30),
+        }
     }
 
     /// What all keys begin with, so that several applications may share a server; `asyncflow` unless set.
@@ -54,11 +62,22 @@ impl RedisStoreBuilder {
         self
     }
 
+    /// How long connecting is tried again where the server cannot be reached; 30 s unless set, with zero once.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Connects to the server, and sees whether it can be used.
     ///
     /// # Errors
-    /// There is no tokio runtime here, the URL or the prefix cannot be used, the server cannot be reached or is older than 6.2.
+    /// There is no tokio runtime here, the URL or the prefix cannot be used, the server is older than 6.2, or could not be reached
+    /// [for so long](Self::patience).
     pub async fn connect(self) -> Result<RedisStore, StoreError> {
+        once_available(self.patience, || self.clone().connect_now()).await
+    }
+
+    async fn connect_now(self) -> Result<RedisStore, StoreError> {
         let runtime = Handle::try_current()
             .map_err(|_| StoreError::unusable("there is no tokio runtime here: connect within one"))?;
         if self.prefix.is_empty() || self.prefix.contains(['{', '}']) {
@@ -102,6 +121,7 @@ impl fmt::Debug for RedisStoreBuilder {
             .field("prefix", &self.prefix)
             .field("response_timeout", &self.response_timeout)
             .field("hints", &self.hints)
+            .field("patience", &self.patience)
             .finish_non_exhaustive()
     }
 }

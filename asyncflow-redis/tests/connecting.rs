@@ -1,6 +1,8 @@
 //! Connecting to a server: what cannot be used is said clearly, and no password is shown.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+use std::time::Duration;
+
 use asyncflow_core::store::{Batch, Store, StoreError};
 use asyncflow_redis::RedisStore;
 use asyncflow_testkit::{
@@ -44,7 +46,7 @@ async fn no_password_is_ever_shown() {
         format!("rediss://:{SECRET}@{address}"),
         SECRET.to_owned(),
     ] {
-        let error = RedisStore::connect(url).await.unwrap_err();
+        let error = RedisStore::builder(url).patience(Duration::ZERO).connect().await.unwrap_err();
         assert!(!format!("{error} {error:?}").contains(SECRET), "{error}");
     }
 }
@@ -73,7 +75,7 @@ async fn a_user_of_few_rights_is_enough() {
     hints.want_jobs(true);
     loop {
         subject.store.write(&Batch { inserts: vec![subject.job()], ..Batch::default() }).await.unwrap();
-        if tokio::time::timeout(std::time::Duration::from_millis(100), hints.next()).await.is_ok() {
+        if tokio::time::timeout(Duration::from_millis(100), hints.next()).await.is_ok() {
             break;
         }
     }
@@ -91,7 +93,8 @@ async fn what_cannot_be_used_is_said() {
     }
     // Nobody listens.
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let error = RedisStore::connect(format!("redis://{free}")).await.unwrap_err();
+    let nobody = RedisStore::builder(format!("redis://{free}")).patience(Duration::ZERO);
+    let error = nobody.connect().await.unwrap_err();
     assert!(matches!(&error, StoreError::Unavailable(why) if why.contains(&free.to_string())), "{error}");
 }
 

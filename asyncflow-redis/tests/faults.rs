@@ -59,7 +59,10 @@ async fn a_server_that_starts_anew_forgets_scripts_and_nothing_else() {
         assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
     }
     assert!(began.elapsed() < Duration::from_secs(4), "a server that is away is not waited for");
-    server.restart().await.unwrap();
+    // Who comes meanwhile waits until it is there.
+    let url = server.url();
+    let (late, ()) = tokio::join!(RedisStore::connect(url), async { server.restart().await.unwrap() });
+    late.unwrap();
     at_last(|| subject.store.check()).await;
     for record in [waiting, held.clone(), done.clone()] {
         assert_eq!(subject.get(&record.job).await.as_ref(), Some(&record));

@@ -25,10 +25,8 @@ pub(crate) fn run() -> Result<(), Failed> {
 
 /// Installs the servers that are missing, by Debian's packages.
 pub(crate) fn install(steps: &mut Steps) -> Result<(), Failed> {
-    let missing: Vec<_> = [("redis-server", has_redis()), ("postgresql", has_postgres())]
-        .into_iter()
-        .filter_map(|(package, is_there)| (!is_there).then_some(package))
-        .collect();
+    let there = [("redis-server", has_redis()), ("postgresql", has_postgres()), ("pgbouncer", has_pgbouncer())];
+    let missing: Vec<_> = there.into_iter().filter_map(|(package, is_there)| (!is_there).then_some(package)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -36,7 +34,7 @@ pub(crate) fn install(steps: &mut Steps) -> Result<(), Failed> {
     if !is_root() || !runs("apt-get --version") {
         return Err(Failed::new(format!(
             "the tests need servers that are not installed, and only root on Debian or Ubuntu can have them installed here: \
-             sudo apt-get install {packages} (elsewhere: Redis 6.2 or newer, or Valkey; Postgres 13 or newer)"
+             sudo apt-get install {packages} (elsewhere: Redis 6.2 or newer, or Valkey; Postgres 13 or newer; PgBouncer)"
         )));
     }
     let apt_get = |args: &str| {
@@ -85,6 +83,11 @@ fn has_redis() -> bool {
 fn has_postgres() -> bool {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     runs("postgres --version") || versions.into_iter().any(|version| version.path().join("bin/postgres").exists())
+}
+
+/// Debian keeps it where the `PATH` of many a user does not lead.
+fn has_pgbouncer() -> bool {
+    runs("pgbouncer --version") || runs("/usr/sbin/pgbouncer --version")
 }
 
 fn is_root() -> bool {

@@ -2,8 +2,6 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::time::Instant;
-
 use super::{
     EngineBuilder, FlowEngine, Owner, Role, Timing,
     alarm::Alarm,
@@ -18,7 +16,7 @@ use crate::{
     executor::TokioExecutor,
     flow::AnyFlow,
     policy::{FlowOptions, InvalidOptions, Settings},
-    store::{MemoryStore, Store, StoreError},
+    store::{MemoryStore, Store, StoreError, once_available},
     sync::{
         Handle, Notify,
         atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize},
@@ -189,22 +187,15 @@ async fn execute(node: Arc<Node>) {
 
 /// Waits until the store can be used, and reads what is set for the flows: no job of a paused one may be taken up.
 async fn wait_for(store: &dyn Store, call: Duration) -> Result<Arc<Settings>, StartError> {
-    let look = async || {
-        store.check().await?;
-        Ok(store.due(0).await?.settings)
-    };
-    let end = Instant::now() + STORE_PATIENCE;
-    let mut pause = worker::Pause::default();
-    loop {
-        let error = match tokio::time::timeout(call, look()).await {
-            Ok(Ok(settings)) => return Ok(settings),
-            Ok(Err(error @ StoreError::Unavailable(_))) => error,
-            Ok(Err(error)) => return Err(StartError::Store(error)),
-            Err(_) => StoreError::unavailable(format_args!("no answer within {call:?}")),
+    let look = || async {
+        let look = async {
+            store.check().await?;
+            Ok(store.due(0).await?.settings)
         };
-        let Some(pause) = pause.until(end) else { return Err(StartError::Store(error)) };
-        pause.await;
-    }
+        let late = || StoreError::unavailable(format_args!("no answer within {call:?}"));
+        tokio::time::timeout(call, look).await.unwrap_or_else(|_| Err(late()))
+    };
+    once_available(STORE_PATIENCE, look).await.map_err(StartError::Store)
 }
 
 /// Whether a name can be a segment of a path as it is.

@@ -16,10 +16,11 @@ use super::{
 use crate::{
     flow::{DecodeError, Decoded},
     job::{JobId, JobKey, Stamp, State},
+    pause::Pause,
     state,
     store::{Answers, Batch, Idempotency, Insert, Inserted, Part, Room, StoreError, Unique},
     trace,
-    worker::{Pause, Slot},
+    worker::Slot,
 };
 
 /// How long an idempotency key is remembered unless set.

@@ -7,6 +7,7 @@ mod hints;
 mod memory;
 mod part;
 mod patch;
+mod patience;
 #[cfg(all(test, asyncflow_shuttle))]
 mod schedules;
 
@@ -23,6 +24,7 @@ pub use hints::{Hint, HintStream, Hints};
 pub use memory::MemoryStore;
 pub use part::{ContentType, Part, PartName};
 pub use patch::{Due, Guard, Parts, Patch, YOUNGEST_PURGED};
+pub use patience::once_available;
 
 use crate::{
     job::{JobKey, Record, State},

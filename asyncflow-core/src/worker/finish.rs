@@ -4,11 +4,12 @@ use std::sync::{Arc, atomic::Ordering};
 
 use tokio::time::Instant;
 
-use super::{Pause, serve::Task};
+use super::serve::Task;
 use crate::{
     engine::{Line, Node, Phase},
     flow::Running,
     job::{JobError, Progress, Record, State},
+    pause::Pause,
     state::{self, Event, Wish},
     store::{Answers, Batch, Change, Changed, Due, StoreError},
     trace,

@@ -69,6 +69,9 @@ pub(super) fn push<'a>(params: &mut Params<'a>, batch: &'a Batch, numbers: &Numb
     let inserts = &batch.inserts[..];
     let some = |numbers: Vec<i32>| (!inserts.is_empty()).then_some(numbers);
     let claim = |nth: usize| at_once[nth].map(|claim| &batch.claims[claim]);
+    let ids = || inserts.iter().map(|insert| row::uuid(insert.job.id));
+    params.push(ids().min(), Type::UUID);
+    params.push(ids().max(), Type::UUID);
     params.column(Type::UUID_ARRAY, inserts, |insert| row::uuid(insert.job.id));
     params.push(some(numbers.inserts.iter().map(|(flow, _)| *flow).collect()), Type::INT4_ARRAY);
     params.column(Type::INT4_ARRAY, inserts, |insert| i32::from(insert.flow_version));

@@ -15,7 +15,7 @@ use asyncflow_core::{
 use tokio_postgres::{Row, types::Type};
 
 use self::{
-    changes::turning,
+    changes::{Changes, Numbered, turning},
     inserts::{is_plain, taken_at_once},
 };
 pub(crate) use self::{news::HeldBack, rooms::Rooms};
@@ -33,6 +33,8 @@ mod kind {
     pub(super) const WAITING: i16 = 8;
     pub(super) const APPLIED: i16 = 10;
     pub(super) const REFUSED: i16 = 11;
+    pub(super) const ENDED: i16 = 13;
+    pub(super) const NOT_ENDED: i16 = 14;
     pub(super) const TAKEN: i16 = 20;
     pub(super) const HELD_ALREADY: i16 = 21;
     pub(super) const HELD_BACK: i16 = 22;
@@ -59,12 +61,13 @@ impl Shared {
         let plain = is_plain(&batch.inserts);
         // Which claims take a job of the same batch, and of each job which claim.
         let at_once = if plain { taken_at_once(batch) } else { vec![None; batch.inserts.len()] };
+        let (flows, numbers) = {
+            let known = self.names.known();
+            (self.entered(batch, plain, &known), Numbers::of(batch, &known))
+        };
+        let changes = Changes::of(&batch.changes, &numbers.changes);
         let began = Instant::now();
-        let (rows, numbers, floors) = {
-            let (flows, numbers) = {
-                let known = self.names.known();
-                (self.entered(batch, plain, &known), Numbers::of(batch, &known))
-            };
+        let (rows, floors) = {
             let flows: Vec<_> = flows.into_iter().collect();
             let (from, until) = self.shelves.spans();
             let mut params = Params::default();
@@ -77,7 +80,7 @@ impl Shared {
             params.rare(Type::INT8_ARRAY, &flows, |(_, entered)| entered.room);
             params.push(plain, Type::BOOL);
             inserts::push(&mut params, batch, &numbers, &at_once);
-            changes::push(&mut params, &batch.changes, &numbers.changes);
+            changes::push(&mut params, &changes);
             let floors = claims::floors(batch, &numbers.claims, self.post.floors());
             claims::push(&mut params, batch, &numbers.claims, floors.clone(), &at_once);
             debug_assert_eq!(params.values().len(), crate::schema::WRITE);
@@ -87,11 +90,11 @@ impl Shared {
                     self.rooms.set(*flow, row.get(2));
                 }
             }
-            (rows, numbers, floors)
+            (rows, floors)
         };
         self.learn(&rows).await?;
         let known = self.names.known();
-        let answers = answers(batch, &at_once, &rows, &known)?;
+        let answers = answers(batch, &changes, &at_once, &rows, &known)?;
         let again: Vec<_> = rows.iter().filter(|row| row.get::<_, i16>(0) == kind::HELD_ALREADY).map(nth).collect();
         for (nth, (claim, taken)) in batch.claims.iter().zip(&answers.claims).enumerate() {
             // One that was asked again has not looked.
@@ -170,11 +173,18 @@ fn nth(row: &Row) -> usize {
     usize::try_from(row.get::<_, i32>(1) - 1).unwrap_or(usize::MAX)
 }
 
-fn answers(batch: &Batch, at_once: &[Option<usize>], rows: &[Row], known: &Known) -> Result<Answers, StoreError> {
+fn answers(
+    batch: &Batch,
+    Changes { ends, others }: &Changes<'_>,
+    at_once: &[Option<usize>],
+    rows: &[Row],
+    known: &Known,
+) -> Result<Answers, StoreError> {
     let mut inserts = vec![None; batch.inserts.len()];
     let mut changes: Vec<_> = batch.changes.iter().map(|_| Changed::Missing).collect();
     let mut claims: Vec<_> = batch.claims.iter().map(|_| Taken::default()).collect();
     let record = |row: &Row| row::record(row, known).map_err(StoreError::rejected);
+    let place = |changes: &[Numbered<'_>], nth: usize| changes[nth].0;
     for row in rows {
         let nth = nth(row);
         let at = || row.get::<_, Option<i64>>(2);
@@ -198,11 +208,23 @@ fn answers(batch: &Batch, at_once: &[Option<usize>], rows: &[Row], known: &Known
                 continue;
             }
             kind::APPLIED => {
-                changes[nth] = Changed::Applied(record(row)?);
+                changes[place(others, nth)] = Changed::Applied(record(row)?);
                 continue;
             }
             kind::REFUSED => {
-                changes[nth] = Changed::Refused(record(row)?);
+                changes[place(others, nth)] = Changed::Refused(record(row)?);
+                continue;
+            }
+            kind::ENDED => {
+                changes[place(ends, nth)] = Changed::Applied(record(row)?);
+                continue;
+            }
+            kind::NOT_ENDED => {
+                let changed = &mut changes[place(ends, nth)];
+                // What ended right now comes here too.
+                if !matches!(changed, Changed::Applied(_)) {
+                    *changed = Changed::Refused(record(row)?);
+                }
                 continue;
             }
             kind::TAKEN | kind::HELD_ALREADY => {

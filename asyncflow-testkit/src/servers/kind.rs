@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use super::{ServerError, postgres, redis};
+use super::{ServerError, pgbouncer, postgres, redis};
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Kind {
     Redis,
     /// Postgres: the newest that is installed. As it refuses to run as root, it runs as the user `postgres` then.
     Postgres,
+    /// A PgBouncer that pools transactions, before the Postgres at this address; runs as the same user.
+    PgBouncer(SocketAddr),
 }
 
 impl Kind {
@@ -25,6 +27,7 @@ impl Kind {
         match self {
             Self::Redis => "ASYNCFLOW_REDIS",
             Self::Postgres => "ASYNCFLOW_POSTGRES",
+            Self::PgBouncer(_) => "ASYNCFLOW_PGBOUNCER",
         }
     }
 
@@ -32,6 +35,7 @@ impl Kind {
         match self {
             Self::Redis => "redis",
             Self::Postgres => "postgres",
+            Self::PgBouncer(_) => "pgbouncer",
         }
     }
 
@@ -40,20 +44,21 @@ impl Kind {
         match self {
             Self::Redis => "redis-server",
             Self::Postgres => "postgresql",
+            Self::PgBouncer(_) => "pgbouncer",
         }
     }
 
     pub(super) fn url(self, address: SocketAddr) -> String {
         match self {
             Self::Redis => format!("redis://{address}/"),
-            Self::Postgres => format!("postgres://postgres@{address}/postgres"),
+            Self::Postgres | Self::PgBouncer(_) => format!("postgres://postgres@{address}/postgres"),
         }
     }
 
     /// Makes ready a folder that is empty.
     pub(super) fn prepare(self, folder: &Path) -> Result<(), ServerError> {
         match self {
-            Self::Redis => Ok(()),
+            Self::Redis | Self::PgBouncer(_) => Ok(()),
             Self::Postgres => postgres::prepare(folder),
         }
     }
@@ -62,6 +67,7 @@ impl Kind {
         match self {
             Self::Redis => redis::command(folder, port),
             Self::Postgres => postgres::command(folder, port),
+            Self::PgBouncer(before) => pgbouncer::command(folder, port, before),
         }
     }
 
@@ -69,7 +75,7 @@ impl Kind {
     pub(super) fn is_ready(self, address: SocketAddr) -> bool {
         match self {
             Self::Redis => redis::is_ready(address),
-            Self::Postgres => postgres::is_ready(address),
+            Self::Postgres | Self::PgBouncer(_) => postgres::is_ready(address),
         }
         .unwrap_or(false)
     }

@@ -24,6 +24,7 @@
 //! ended and its folder removed.
 
 mod kind;
+mod pgbouncer;
 mod place;
 mod postgres;
 mod process;
@@ -112,7 +113,7 @@ impl Server {
 ///
 /// # Errors
 ///
-/// As for [`Server::start`], for all who ask.
+/// As for [`Server::start`], for all who ask; always for a PgBouncer, which is before one server.
 pub async fn shared(kind: Kind) -> Result<&'static str, ServerError> {
     struct Shared {
         url: String,
@@ -123,7 +124,12 @@ pub async fn shared(kind: Kind) -> Result<&'static str, ServerError> {
         Ok(url) => Ok(Shared { url, _own: None }),
         Err(_) => Server::start(kind).await.map(|server| Shared { url: server.url(), _own: Some(server) }),
     };
-    match SHARED[kind as usize].get_or_init(start).await {
+    let shared = match kind {
+        Kind::Redis => &SHARED[0],
+        Kind::Postgres => &SHARED[1],
+        Kind::PgBouncer(_) => return Err(ServerError("a PgBouncer is not shared: start one of your own".into())),
+    };
+    match shared.get_or_init(start).await {
         Ok(shared) => Ok(&shared.url),
         Err(error) => Err(error.clone()),
     }

@@ -71,7 +71,12 @@ fn postgres(name: &str) -> Result<Command, ServerError> {
         let version = bin.parent().and_then(Path::file_name).and_then(|name| name.to_str()?.parse::<u32>().ok());
         std::cmp::Reverse(version)
     });
-    let mut command = Command::new(program(Kind::Postgres, &[name], &versions)?);
+    as_its_user(&program(Kind::Postgres, &[name], &versions)?)
+}
+
+/// A program that refuses to run as root.
+pub(super) fn as_its_user(program: &Path) -> Result<Command, ServerError> {
+    let mut command = Command::new(program);
     if let Some(user) = user()? {
         command.uid(user).gid(user);
     }
