@@ -42,6 +42,8 @@ enum Lost {
 
 impl Link {
     pub(crate) fn new(client: Client, server: Arc<str>, patience: Duration) -> Self {
+        // No later time can be told.
+        let patience = patience.min(Duration::from_secs(365 * 24 * 3600));
         Self { client, server, patience, making: Mutex::default(), made: std::sync::Mutex::default() }
     }
 

@@ -7,6 +7,9 @@ use tokio::time::Instant;
 use super::StoreError;
 use crate::{pause::Pause, trace};
 
+/// Whoever would wait longer: no later time can be told.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Tries something until it is no longer refused as [unavailable](StoreError::Unavailable), with growing pauses and for so long in all; at
 /// least once. For stores that connect to a server, which may be started after its nodes.
 ///
@@ -21,7 +24,7 @@ pub async fn once_available<T, F>(patience: Duration, mut attempt: impl FnMut() 
 where
     F: Future<Output = Result<T, StoreError>>,
 {
-    let end = Instant::now() + patience;
+    let end = Instant::now() + patience.min(LONGEST);
     let (mut pauses, mut told) = (Pause::default(), false);
     loop {
         let error = match attempt().await {
@@ -57,7 +60,9 @@ mod tests {
     async fn it_is_tried_until_it_is_there_or_the_time_is_over() {
         let away = || StoreError::unavailable("away");
         assert!(matches!(there_at(1, Duration::ZERO, away()).await, (Ok(()), 1)));
-        assert!(matches!(there_at(5, SECOND, away()).await, (Ok(()), 5)));
+        for patience in [SECOND, Duration::MAX] {
+            assert!(matches!(there_at(5, patience, away()).await, (Ok(()), 5)));
+        }
         assert!(matches!(there_at(2, Duration::ZERO, away()).await, (Err(StoreError::Unavailable(_)), 1)));
         let began = Instant::now();
         assert!(matches!(there_at(99, SECOND, away()).await, (Err(StoreError::Unavailable(_)), 3..)));
