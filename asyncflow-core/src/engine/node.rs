@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use super::{Role, alarm::Alarm, settings::Live, waiting::Waiting};
 use crate::{
@@ -214,16 +214,19 @@ impl Node {
         mut end: impl FnMut() -> Instant,
         mut call: Asked<'_, T>,
     ) -> impl Future<Output = Result<T, StoreError>> {
-        let mut patience = None;
+        let late = || StoreError::unavailable("it did not answer in time");
+        let mut patience: Option<Pin<Box<Sleep>>> = None;
         poll_fn(move |context| {
             if let Poll::Ready(answer) = call.as_mut().poll(context) {
-                return Poll::Ready(answer);
+                // Who stood still meanwhile has both, and goes by the time: what an old answer gives may be another's by now.
+                let is_late = patience.as_ref().is_some_and(|patience| patience.deadline() <= Instant::now());
+                return Poll::Ready(if is_late { Err(late()) } else { answer });
             }
             // Boxed, as all that embedded stores have no need of: what waits in a request or a job has its size.
             let patience =
                 patience.get_or_insert_with(|| self.on_runtime(|| Box::pin(tokio::time::sleep_until(end()))));
             ready!(patience.as_mut().poll(context));
-            Poll::Ready(Err(StoreError::unavailable("it did not answer in time")))
+            Poll::Ready(Err(late()))
         })
     }
 

@@ -193,7 +193,7 @@ struct Run {
 impl Run {
     /// Also answers how many runs the job had before.
     fn begin(stage: &Arc<Stage>, life: usize, job: &JobContext, stays: bool) -> (Self, usize) {
-        let (index, before) = stage.judge().began(life, job.id(), stays);
+        let (index, before) = stage.judge().began(life, job.id(), job.attempt(), stays);
         (Self { stage: stage.clone(), index, ended: false }, before)
     }
 

@@ -84,6 +84,17 @@ async fn an_insert_that_cannot_be_made_says_so_within_the_call_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_while_the_node_stands_still_is_late() {
+    let (store, faults) = (memory(), Faults::new());
+    let (_engine, flow) = node(&store, &faults, FlowOptions::new()).await;
+    faults.slow(3 * SECOND);
+    let submit = tokio::spawn(async move { flow.submit(0).await });
+    sleep(SECOND).await;
+    tokio::time::advance(20 * SECOND).await;
+    assert!(matches!(submit.await.unwrap(), Err(SubmitError::Store(StoreError::Unavailable(_)))));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_jobs_of_a_node_that_is_gone_are_taken_over_in_time() {
     let (store, frozen) = (memory(), Faults::new());
     let (_gone, flow) = node(&store, &frozen, FlowOptions::new()).await;

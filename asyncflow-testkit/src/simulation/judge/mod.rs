@@ -88,8 +88,8 @@ struct Case {
     hold: Option<Hold>,
     /// Tokens whose lease was taken away.
     lost: Vec<Token>,
-    /// What its workers were told: which life, under which token, with which mark.
-    told: Vec<(usize, Token, Mark)>,
+    /// What its workers were given.
+    told: Vec<Told>,
     runs: Vec<usize>,
     /// The run whose result it has.
     outcome: Option<usize>,
@@ -97,6 +97,15 @@ struct Case {
     made: (u64, usize),
     known: Known,
     cancelled: bool,
+}
+
+/// A claim's answer, as far as it is about one job.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    life: usize,
+    token: Token,
+    attempt: u32,
+    mark: Mark,
 }
 
 /// A worker's right to a job.

@@ -2,7 +2,7 @@
 
 use asyncflow_core::{JobId, Mark, Token};
 
-use super::{Judge, LIMITS, LONGEST_LEASE, NO_WAY_BACK, ONE_OUTCOME};
+use super::{Judge, LIMITS, LONGEST_LEASE, NO_WAY_BACK, ONE_OUTCOME, Told};
 
 /// One run of a handler.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(in super::super) enum Ended {
 
 impl Judge {
     /// A handler starts. Answers which run this is, and how many the job had before.
-    pub(in super::super) fn began(&mut self, life: usize, job: JobId, stays: bool) -> (usize, usize) {
+    pub(in super::super) fn began(&mut self, life: usize, job: JobId, attempt: u32, stays: bool) -> (usize, usize) {
         self.counts.runs += 1;
         let (node, run) = (self.lives[life].node, self.runs.len());
         self.story.of(job, format_args!("node {node} starts its handler, run {run}"));
@@ -36,11 +36,13 @@ impl Judge {
             self.rule(ONE_OUTCOME, None, format_args!("the handler of a job starts that was never inserted: {job}"));
             return (run, 0);
         };
-        let told = self.cases[index].told.iter().rev().find(|told| told.0 == life).copied();
-        let token = told.map(|told| told.1);
+        // A late answer of one claim may be taken up after that of the next: which attempt it is tells them apart.
+        let mine = |told: &&Told| told.life == life && told.attempt == attempt;
+        let told = self.cases[index].told.iter().rev().find(mine).copied();
+        let token = told.map(|told| told.token);
         match told {
             None => self.rule(ONE_OUTCOME, Some(index), format_args!("node {node} starts what it was never given")),
-            Some((.., mark)) if mark > Mark::None => {
+            Some(Told { mark, .. }) if mark > Mark::None => {
                 self.rule(NO_WAY_BACK, Some(index), format_args!("a handler starts that is to be stopped ({mark:?})"));
             }
             Some(_) => {}

@@ -7,7 +7,9 @@ use asyncflow_core::{
     store::{Answers, Batch, Change, Changed, Claim, Guard, Insert, Inserted, Part, Parts, Pick, YOUNGEST_PURGED},
 };
 
-use super::{BOUNDED, Case, ENDS, Hold, Judge, Known, LEASES, LIMITS, NO_WAY_BACK, ONE_OUTCOME, Use, lives, shown};
+use super::{
+    BOUNDED, Case, ENDS, Hold, Judge, Known, LEASES, LIMITS, NO_WAY_BACK, ONE_OUTCOME, Told, Use, lives, shown,
+};
 
 /// Failed writes for a job that excuse the loss of its lease: a lease is renewed more often.
 const MANY: u32 = 3;
@@ -49,7 +51,8 @@ impl Judge {
         for claimed in answers.claims.iter().flat_map(|taken| &taken.jobs) {
             let Some(index) = self.by_id.get(&claimed.record.job.id) else { continue };
             if let Some(token) = claimed.record.token {
-                self.cases[*index].told.push((life, token, claimed.record.mark));
+                let (attempt, mark) = (claimed.record.attempt(), claimed.record.mark);
+                self.cases[*index].told.push(Told { life, token, attempt, mark });
             }
         }
     }
