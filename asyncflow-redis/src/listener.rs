@@ -60,7 +60,7 @@ async fn next(sink: &mut PubSubSink, messages: &mut (impl Stream<Item = Msg> + U
     }
 }
 
-/// Tells what a message of a script says: see the end of `lua/write/10_write.lua`. Of what is none of ours, that anything may have changed.
+/// Tells what a message of a script says: see `publish` in `lua/write/1_call.lua`. Of what is none of ours, that anything may have changed.
 fn tell(message: &[u8], hints: &Hints) {
     if told(message, hints).is_none() {
         hints.anything();

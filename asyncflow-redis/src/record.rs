@@ -1,4 +1,4 @@
-//! A record as it is kept, read back. The scripts write it: `lua/write/1_records.lua`.
+//! A record as it is kept, read back. The scripts write it: `lua/write/3_records.lua`.
 
 use std::sync::Arc;
 

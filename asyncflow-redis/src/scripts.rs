@@ -19,24 +19,35 @@ pub(crate) enum Script {
 }
 
 const WRITE: &[&str] = &[
-    include_str!("../lua/write/1_records.lua"),
-    include_str!("../lua/write/2_pending.lua"),
-    include_str!("../lua/write/3_lines.lua"),
-    include_str!("../lua/write/4_change.lua"),
-    include_str!("../lua/write/5_insert.lua"),
-    include_str!("../lua/write/6_limits.lua"),
-    include_str!("../lua/write/7_lines.lua"),
-    include_str!("../lua/write/8_claim.lua"),
-    include_str!("../lua/write/9_batch.lua"),
-    include_str!("../lua/write/10_write.lua"),
+    include_str!("../lua/write/1_call.lua"),
+    include_str!("../lua/write/2_plain.lua"),
+    include_str!("../lua/write/3_records.lua"),
+    include_str!("../lua/write/4_pending.lua"),
+    include_str!("../lua/write/5_lines.lua"),
+    include_str!("../lua/write/6_change.lua"),
+    include_str!("../lua/write/7_insert.lua"),
+    include_str!("../lua/write/8_limits.lua"),
+    include_str!("../lua/write/9_lines.lua"),
+    include_str!("../lua/write/10_claim.lua"),
+    include_str!("../lua/write/11_batch.lua"),
+    include_str!("../lua/write/12_write.lua"),
 ];
+
+const WORDS: &str = include_str!("../lua/write/words.txt");
 
 /// The scripts, in the order of [`Script`].
 fn sources() -> [String; 4] {
     let plain =
         [include_str!("../lua/due.lua"), include_str!("../lua/counts.lua"), include_str!("../lua/settings.lua")];
     let [due, counts, settings] = plain.map(str::to_owned);
-    [with_words(WRITE, include_str!("../lua/write/words.txt")), due, counts, settings]
+    [with_words(WRITE, WORDS), due, counts, settings]
+}
+
+/// What writes a batch: the short way alone, which answers nothing where it cannot be gone, and the long way alone.
+#[cfg(test)]
+pub(crate) fn ways() -> [String; 2] {
+    let (call, rest) = WRITE.split_at(1);
+    [with_words(&WRITE[..2], WORDS) + "return false", with_words(&[call, &rest[1..]].concat(), WORDS)]
 }
 
 /// Parts of a script as one, without comments, and with what its words stand for in their places.

@@ -49,6 +49,10 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
+    pub(crate) fn new(prefix: &str, name: &Arc<str>) -> Self {
+        Self { name: name.clone(), base: keys::base(prefix, name), listed: AtomicBool::new(false) }
+    }
+
     pub(crate) fn is_listed(&self) -> bool {
         self.listed.load(Ordering::Relaxed)
     }
@@ -66,8 +70,7 @@ impl Server {
         }
         let mut flows = self.flows.write().unwrap_or_else(PoisonError::into_inner);
         known(&flows).unwrap_or_else(|| {
-            let base = keys::base(&self.prefix, name);
-            flows.push(Arc::new(Flow { name: name.clone(), base, listed: AtomicBool::new(false) }));
+            flows.push(Arc::new(Flow::new(&self.prefix, name)));
             flows[flows.len() - 1].clone()
         })
     }

@@ -52,13 +52,12 @@ impl Raw {
             self.inserts[*n] = Some(inserted(&words.bytes()?, now)?);
         }
         for n in &share.changes {
-            let bytes = words.bytes()?;
-            let (&kind, kept) = bytes.split_first()?;
+            let kind = words.bytes()?;
             let job = batch.changes[*n].job.clone();
-            self.changes[*n] = Some(match kind {
-                b'M' => RawChanged::Missing,
-                b'A' => RawChanged::Applied(words.record(job, kept.to_vec())?),
-                b'R' => RawChanged::Refused(words.record(job, kept.to_vec())?),
+            self.changes[*n] = Some(match &kind[..] {
+                b"M" => RawChanged::Missing,
+                b"A" => RawChanged::Applied(words.record(job)?),
+                b"R" => RawChanged::Refused(words.record(job)?),
                 _ => return None,
             });
         }
@@ -149,7 +148,8 @@ impl Words {
     }
 
     /// A record, behind which its progress stands where it has some.
-    fn record(&mut self, job: JobKey, kept: Vec<u8>) -> Option<RawRecord> {
+    fn record(&mut self, job: JobKey) -> Option<RawRecord> {
+        let kept = self.bytes()?;
         let progress = if record::has_progress(&kept) { self.perhaps()? } else { None };
         Some(RawRecord { job, kept, progress })
     }
@@ -165,10 +165,8 @@ impl Words {
         let after = after.filter(|wait| *wait > 0 || bounded).map(Duration::from_micros);
         let mut taken = RawTaken { jobs: Vec::new(), after };
         for _ in 0..jobs {
-            let bytes = self.bytes()?;
-            let (id, kept) = bytes.split_first_chunk()?;
-            let id = JobId::from_u128(u128::from_be_bytes(*id));
-            let record = self.record(JobKey { flow: share.flow.name.clone(), id }, kept.to_vec())?;
+            let id = JobId::from_u128(u128::from_be_bytes(self.bytes()?.try_into().ok()?));
+            let record = self.record(JobKey { flow: share.flow.name.clone(), id })?;
             let request = match self.perhaps()? {
                 Some(kept) => part::read(kept),
                 None => sent.get(&id).map(|part| (*part).clone()),

@@ -10,7 +10,7 @@ use redis::{Cmd, RedisWrite};
 
 use crate::{part, policies::Policies, record::NO_STAMP, server::LARGEST_PART};
 
-use super::Share;
+use super::{Share, plain};
 
 /// Requests that a claim takes at most: it holds up the server, and whoever shares the connection.
 pub(super) const MOST_BYTES: usize = 16 << 20;
@@ -30,6 +30,7 @@ pub(super) fn arguments(call: &mut Cmd, share: &Share, batch: &Batch, policies: 
     for count in [named.len(), share.inserts.len(), share.changes.len(), share.claims.len()] {
         counts.add(u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes());
     }
+    counts.add([plain::is_plain(share, batch).into()]);
     counts.send(call);
     for (name, json) in &named {
         call.arg(&name[..]).arg(&**json);

@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod plain;
 
 use std::sync::Arc;
 

@@ -1,20 +1,7 @@
--- The part of a batch that is of one flow: all is read and checked, then worked out here, and written at the end.
---
--- KEYS: what all keys of the flow begin with. ARGV: the time in microseconds, or nothing for the server's; the channel of hints, or nothing;
--- the flow's name; how many policies, inserts, changes and claims there are; then the arguments of each. Words in capitals: `words.txt`.
+-- Records, as they are kept and as they are worked with.
 
-local base, channel, flow = KEYS[1], ARGV[2], ARGV[3]
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000000 + time[2]
-end
 -- What is known of each job by its id.
 local known = {}
-
-local function whole(raw)
-  return (struct.unpack('>i8', raw))
-end
 
 -- Reads the names behind a record; says whether they are as they should be.
 local function read_names(rec, named)
@@ -68,18 +55,6 @@ end
 local function rank_of(rec)
   if not rec[RANK] then rec[RANK] = rec[READY] - whole(rec[LEAD]) end
   return rec[RANK]
-end
-
--- Calls a command with many arguments, some at a time.
-local function call(args, command, name)
-  for from = 1, #args, MOST_ARGUMENTS do
-    local last = math.min(from + MOST_ARGUMENTS - 1, #args)
-    if name then
-      redis.call(command, name, unpack(args, from, last))
-    else
-      redis.call(command, unpack(args, from, last))
-    end
-  end
 end
 
 -- The values of many keys that begin alike.

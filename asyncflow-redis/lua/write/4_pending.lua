@@ -5,27 +5,6 @@ local touched, puts, drops, hashes, stale = {}, {}, {}, {}, {}
 -- Jobs in each state, and how many more of them there are by now.
 local cards, moved = {}, { [0] = 0, 0, 0, 0, 0, 0 }
 
--- Numbers as commands take them: most of a batch's are the same, and writing one out costs more than a look.
-local texts = {}
-
-local function text(number)
-  local written = texts[number]
-  if not written then
-    written = string.format('%.17g', number)
-    texts[number] = written
-  end
-  return written
-end
-
-local function within(all, name)
-  local one = all[name]
-  if not one then
-    one = {}
-    all[name] = one
-  end
-  return one
-end
-
 -- A value of a kind, under a job's id or another name.
 local function put(kind, name, value)
   within(puts, kind)[name] = value

@@ -3,7 +3,7 @@ local uses, memory, versions = {}, {}, {}
 
 -- Made just where there are any.
 local function inserting()
-  local EMPTY, made = string.rep('\0', 12), struct.pack('>i8', now)
+  local made = struct.pack('>i8', now)
 
   local function put_use(new, id, created)
     if not new.key then return end
@@ -72,7 +72,7 @@ local function inserting()
     local id, state, after, lead, room, has_own, own_room, flags, worth, spacing, size, version, _, named =
       struct.unpack(INSERT_FORMAT, head)
     local rec = {
-      state, 0, 0, 0, 1, NO_STAMP, NO_STAMP, now, after, now, lead, NOBODY, EMPTY, now, worth, spacing,
+      state, 0, 0, 0, 1, NO_STAMP, NO_STAMP, now, after, now, lead, NOBODY, NO_TALLY, now, worth, spacing,
       size, version, made .. string.sub(head, KEPT_AT), id, false, false, false, false, false, false,
       false, false, false, false, false,
     }

@@ -93,7 +93,7 @@ end
 
 -- Answers a record, with its progress behind it where it has some.
 local function tell(rec, before)
-  out[#out + 1] = before .. kept(rec)
+  out[#out + 1], out[#out + 2] = before, kept(rec)
   if rec[PROGRESS] == 1 then
     out[#out + 1] = rec[REPORT] or redis.call('GET', base .. 'p' .. rec[ID])
   end

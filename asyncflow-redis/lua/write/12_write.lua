@@ -52,18 +52,6 @@ if policy_count > 0 then redis.call('HLEN', base .. 'p') end
 if next(versions) then redis.call('SCARD', base .. 'v') end
 local held_back_before = (next(freed) or next(backs)) and redis.call('SCARD', base .. 'b')
 
-local lasting = {}
-
--- For how many milliseconds a value is kept that may go in so many microseconds.
-local function left_over(micros)
-  local left = lasting[micros]
-  if not left then
-    left = text(math.min(math.ceil(math.max(micros, 0) / 1000) + MARGIN, LONGEST))
-    lasting[micros] = left
-  end
-  return left
-end
-
 -- A value that ends with its job, or one that is there already.
 local function put_ending(kind, id, after)
   local value = puts[kind] and puts[kind][id]
@@ -149,8 +137,5 @@ if next(freed) and held_back_before > 0 then
 end
 call(members(backs), 'SADD', base .. 'b')
 fresh = fresh and redis.call('ZCARD', base .. 'd' .. ENQUEUED) > 0
-if channel ~= '' and (fresh or changed[1] or marked[1]) then
-  local head = struct.pack('>HBI4', #flow, fresh and 1 or 0, #marked)
-  redis.call('PUBLISH', channel, head .. flow .. table.concat(marked) .. table.concat(changed))
-end
+publish(fresh, marked, changed)
 return out

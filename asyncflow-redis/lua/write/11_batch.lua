@@ -16,7 +16,6 @@ local function argument_patch()
 end
 
 local policies, inserts, changes, claims = {}, {}, {}, {}
-local policy_count, insert_count, change_count, claim_count = struct.unpack('>I4I4I4I4', ARGV[4])
 -- What is to be read of the flow.
 local ids, tokens, keys, owners, limited = {}, {}, {}, {}, {}
 local new_job, insert, held_back, started

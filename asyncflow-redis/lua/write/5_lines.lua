@@ -1,6 +1,5 @@
 -- Where a job stands: among those that are due, in line, with its owner, under its key, under its token.
 
-local NOBODY = string.rep('\0', 16)
 -- Jobs by their tokens; for whose sake jobs are held back, and who runs no more.
 local held, backs, freed = {}, {}, {}
 
