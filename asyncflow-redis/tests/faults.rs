@@ -192,8 +192,9 @@ async fn a_server_without_memory_says_so_and_takes_nothing_in_part() {
     let server = Server::start_with(Kind::Redis, &["--maxmemory", "16mb"]).await.unwrap();
     let subject = subject(RedisStore::builder(server.url())).await;
     let mut accepted = Vec::new();
-    let error = loop {
-        let job = Insert { request: Part::json(vec![b' '; 200_000]), ..subject.job() };
+    // Small ones too, until nothing fits at all.
+    let mut fill = async |size| loop {
+        let job = Insert { request: Part::json(vec![b' '; size]), ..subject.job() };
         let batch = asyncflow_core::store::Batch { inserts: vec![job.clone()], ..Default::default() };
         match subject.store.write(&batch).await {
             Ok(_) => accepted.push(job),
@@ -201,7 +202,8 @@ async fn a_server_without_memory_says_so_and_takes_nothing_in_part() {
         }
         assert!(accepted.len() < 1000, "the memory does not fill");
     };
-    let (error, refused) = error;
+    fill(200_000).await;
+    let (error, refused) = fill(0).await;
     assert!(matches!(&error, StoreError::Unusable(why) if why.contains("`maxmemory`")), "{error}");
     assert!(subject.store.check().await.is_err());
     assert_eq!(subject.get(&refused.job).await, None);

@@ -160,7 +160,10 @@ async fn a_status_read_loads_no_part() {
         if seen.contains(":check") {
             break;
         }
-        commands.push(seen.clone());
+        // How a new connection names itself to newer servers.
+        if !seen.contains("\"CLIENT\"") {
+            commands.push(seen.clone());
+        }
     }
     assert_eq!(commands.len(), 1, "{commands:?}");
     let key = |kind| format!("\"{{{}:{FLOW}}}{kind}", kept.prefix);
