@@ -1,6 +1,6 @@
 //! Heartbeats: one task renews the leases of all jobs of a node, apart from the tasks in which their handlers run.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -17,14 +17,18 @@ const PAGE: usize = 500;
 
 /// Renews leases for as long as the node lives.
 pub(crate) async fn keep_leases(node: Arc<Node>) {
+    let mut spent = Duration::ZERO;
     loop {
         // A node that runs nothing is not woken for it.
         node.crew.busy().await;
-        tokio::time::sleep(node.timing.heartbeat).await;
+        // From one to the next, not from the answer: what was taken up just behind one whose answer is lost is renewed in time, too.
+        tokio::time::sleep(node.timing.heartbeat.saturating_sub(spent)).await;
+        let began = Instant::now();
         let running = node.crew.all();
         for page in running.chunks(PAGE) {
             node.beat(page).await;
         }
+        spent = began.elapsed();
     }
 }
 

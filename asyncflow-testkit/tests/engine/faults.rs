@@ -7,8 +7,8 @@ use std::{
 
 use super::{SECOND, memory, node, sleeper, state_of};
 use asyncflow_core::{
-    Cancelled, FlowEngine, FlowOptions, JobContext, JobError, MemoryStore, Retention, Role, State, SubmitError,
-    WaitError, store::StoreError,
+    Cancelled, FlowEngine, FlowOptions, JobContext, JobError, JobKey, MemoryStore, Retention, Role, State, Store,
+    SubmitError, WaitError, store::StoreError,
 };
 use asyncflow_testkit::faults::{Fault, Faults, Faulty};
 use tokio::time::{Instant, sleep};
@@ -41,7 +41,6 @@ async fn a_lost_answer_costs_nothing() {
 }
 
 async fn store_counts(store: &MemoryStore) -> [u64; 6] {
-    use asyncflow_core::Store;
     store.counts("sleep").await.unwrap().states
 }
 
@@ -92,6 +91,25 @@ async fn an_answer_that_comes_while_the_node_stands_still_is_late() {
     sleep(SECOND).await;
     tokio::time::advance(20 * SECOND).await;
     assert!(matches!(submit.await.unwrap(), Err(SubmitError::Store(StoreError::Unavailable(_)))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_that_takes_long_does_not_put_off_the_next() {
+    let (store, faults) = (memory(), Faults::new());
+    let (_engine, flow) = node(&store, &faults, FlowOptions::new()).await;
+    flow.submit(60_000).await.unwrap();
+    // The first, a sixth of the lease of 30 s from now, takes until just before the next.
+    sleep(5 * SECOND - SECOND / 10).await;
+    faults.slow(5 * SECOND - SECOND / 10);
+    sleep(SECOND / 5).await;
+    faults.slow(Duration::ZERO);
+    // It is claimed too late for the first.
+    let job = flow.submit(60_000).await.unwrap();
+    let key = JobKey { flow: "sleep".into(), id: job.id() };
+    let lease = async || store.get(std::slice::from_ref(&key)).await.unwrap()[0].as_ref().unwrap().due;
+    let first = lease().await;
+    sleep(5 * SECOND + SECOND / 5).await;
+    assert!(lease().await > first);
 }
 
 #[tokio::test(start_paused = true)]
