@@ -53,9 +53,9 @@ BEGIN
     RETURN 0;
 END $body$;
 
--- Until when a job is counted that goes from a shelf at this time: some 500th of its time longer, so that many are counted as one.
+-- Until when a job is counted that goes from a shelf at this time: some 250th of its time longer, so that many are counted as one.
 CREATE FUNCTION asyncflow.counted_1(p_shelf smallint, p_due bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $body$
-    SELECT CASE WHEN p_shelf > 0 THEN (p_due / (732422::bigint << (p_shelf - 1)) + 1) * (732422::bigint << (p_shelf - 1)) END
+    SELECT CASE WHEN p_shelf > 0 THEN (p_due / (1464844::bigint << (p_shelf - 1)) + 1) * (1464844::bigint << (p_shelf - 1)) END
 $body$;
 
 -- How many jobs of a flow wait, and how many run.

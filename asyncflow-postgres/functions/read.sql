@@ -91,12 +91,20 @@ CREATE FUNCTION asyncflow.counts_1(
 ) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 AS $body$
+DECLARE
+    now_ bigint := asyncflow.now_1(p_now);
 BEGIN
-    SELECT sum(c.scheduled), sum(c.enqueued), sum(c.processing), sum(c.succeeded), sum(c.failed), sum(c.cancelled)
+    -- What goes at a time is of jobs that have ended.
+    SELECT a.scheduled, a.enqueued, a.processing, coalesce(a.succeeded, 0) + coalesce(e.succeeded, 0),
+        coalesce(a.failed, 0) + coalesce(e.failed, 0), coalesce(a.cancelled, 0) + coalesce(e.cancelled, 0)
     INTO scheduled, enqueued, processing, succeeded, failed, cancelled FROM (
-        SELECT * FROM asyncflow.counts WHERE flow = p_flow AND until IS NULL
-        UNION ALL SELECT * FROM asyncflow.counts WHERE flow = p_flow AND until > asyncflow.now_1(p_now) AND until IS NOT NULL
-    ) c;
+        SELECT sum(c.scheduled) AS scheduled, sum(c.enqueued) AS enqueued, sum(c.processing) AS processing, sum(c.succeeded) AS succeeded,
+            sum(c.failed) AS failed, sum(c.cancelled) AS cancelled
+        FROM asyncflow.counts c WHERE flow = p_flow AND until IS NULL
+    ) a, (
+        SELECT sum(c.succeeded) AS succeeded, sum(c.failed) AS failed, sum(c.cancelled) AS cancelled
+        FROM asyncflow.counts c WHERE flow = p_flow AND until > now_
+    ) e;
     -- The first of each version of the flow, which are found one after the other.
     WITH RECURSIVE versions (one) AS (
         SELECT min(flow_version) FROM asyncflow.jobs WHERE flow = p_flow AND state = 1
