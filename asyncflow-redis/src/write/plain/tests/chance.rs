@@ -6,6 +6,7 @@ use asyncflow_core::{
     JobId, JobKey, Limits, Mark, Policy, Progress, Stamp, State, Tally, Token, state,
     store::{Batch, Change, Claim, Due, Guard, Idempotency, Insert, Part, Parts, Patch, Pick, Room, Unique},
 };
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::FLOW;
 
@@ -66,7 +67,7 @@ pub(super) struct Chance {
 
 impl Chance {
     pub(super) fn new(seed: u64) -> Self {
-        Self { dice: Dice(seed), now: 0, next: 0, held: Vec::new(), meant: Held(7, 7, 0) }
+        Self { dice: Dice(StdRng::seed_from_u64(seed)), now: 0, next: 0, held: Vec::new(), meant: Held(7, 7, 0) }
     }
 
     /// How much later the next batch comes, in microseconds.
@@ -183,7 +184,7 @@ impl Chance {
         };
         let part = Part::json(vec![b'2'; self.dice.below(9)]);
         let parts = if self.dice.one_in(2) { Parts::Result(part) } else { Parts::Error(part) };
-        let after = [0, 70, 86_400, 1 << 35, u64::MAX][self.dice.pick(&[0, 1, 1, 2, 2, 2, 3, 4])];
+        let after = [0, 70, 70, 86_400, 86_400, 86_400, 1 << 35, u64::MAX][self.dice.below(8)];
         let ends = Patch {
             to: Some([State::Succeeded, State::Failed, State::Cancelled][self.dice.below(3)]),
             due: Some(Due::Purge(Duration::from_secs(after))),
@@ -221,22 +222,14 @@ fn next() -> Pick {
     Pick::Next { flow: FLOW.into(), versions: Arc::new([0, 1]), jobs: 3, bytes: usize::MAX }
 }
 
-/// SplitMix64: few lines, and good enough to make histories.
-struct Dice(u64);
+struct Dice(StdRng);
 
 impl Dice {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % most as u64).unwrap_or(0)
+    fn below(&mut self, end: usize) -> usize {
+        self.0.random_range(0..end)
     }
 
     fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
-    }
-
-    fn pick(&mut self, of: &[usize]) -> usize {
-        of[self.below(of.len())]
     }
 }
