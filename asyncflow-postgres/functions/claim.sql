@@ -1,12 +1,15 @@
 -- Jobs are taken.
 
+-- Claims of one `run` take from one line, one after the other: their jobs are looked for together. One without a run asks for what an
+-- earlier one of the batch takes.
 CREATE FUNCTION asyncflow.claim_1(
-    p_now bigint, p_began bigint, p_skip boolean[], p_flow integer[], p_id uuid[], p_versions text[], p_jobs bigint[], p_bytes bigint[], p_floor bigint[], p_new bigint[],
-    p_token uuid[], p_lease bigint[],
-    p_limited boolean[], p_running bigint[], p_per_key bigint[], p_one bigint[], p_all bigint[], p_key_one bigint[], p_key_all bigint[]
+    p_now bigint, p_began bigint, p_skip boolean[], p_run integer[], p_flow integer[], p_id uuid[], p_versions text[], p_jobs bigint[],
+    p_bytes bigint[], p_floor bigint[], p_new bigint[], p_token uuid[], p_lease bigint[], p_limited boolean[], p_running bigint[],
+    p_per_key bigint[], p_one bigint[], p_all bigint[], p_key_one bigint[], p_key_all bigint[]
 ) RETURNS SETOF asyncflow.answer_1 LANGUAGE plpgsql AS $body$
 DECLARE
     now_  bigint;
+    again bigint[];
     c     record;
     ids   uuid[];
     after bigint;
@@ -17,35 +20,31 @@ BEGIN
     -- Two asks with one token must not both find that it holds nothing.
     PERFORM pg_advisory_xact_lock(k) FROM (SELECT DISTINCT hashtextextended(t::text, 1) AS k FROM unnest(p_token, p_skip) c (t, skip)
         WHERE skip IS NOT TRUE ORDER BY 1) locks;
-    -- Jobs that are named are waited for, in one order.
+    -- Jobs that are named are waited for, in one order. A literal state would have the index of what is ready read from end to end.
     IF p_id IS NOT NULL THEN
-        PERFORM FROM asyncflow.jobs WHERE id = ANY (p_id) AND state = 1 ORDER BY id FOR UPDATE;
+        PERFORM FROM asyncflow.jobs WHERE id = ANY (p_id) AND state + 0 = 1 ORDER BY id FOR UPDATE;
     END IF;
     now_ := asyncflow.now_1(p_now);
+    again := ARRAY(
+        SELECT nth FROM unnest(p_skip, p_run, p_flow, p_token) WITH ORDINALITY AS a (skip, run, flow, token, nth)
+        WHERE skip IS NOT TRUE AND (run IS NULL OR EXISTS (
+            SELECT FROM asyncflow.jobs j WHERE j.token = ANY (ARRAY[a.token]) AND j.state = 2 AND j.flow = a.flow AND j.format < 2))
+    );
     FOR c IN
-        SELECT * FROM unnest(p_skip, p_flow, p_id, p_versions, p_jobs, p_bytes, p_floor, p_new, p_token, p_lease, p_limited, p_running, p_per_key, p_one,
-            p_all, p_key_one, p_key_all) WITH ORDINALITY
-            AS c (skip, flow, id, versions, jobs, bytes, floor, new, token, lease, limited, running, per_key, one, "all", key_one, key_all, nth)
+        SELECT min(nth) AS nth, array_agg(nth ORDER BY nth) AS claims, array_agg(token ORDER BY nth) AS tokens, flow,
+            array_agg(id ORDER BY nth) AS ids, bool_or(id IS NOT NULL) AS named, versions, sum(jobs)::bigint AS jobs, min(floor) AS floor,
+            max(new) AS new, limited
+        FROM unnest(p_skip, p_run, p_flow, p_id, p_versions, p_jobs, p_floor, p_new, p_token, p_limited) WITH ORDINALITY
+            AS a (skip, run, flow, id, versions, jobs, floor, new, token, limited, nth)
+        WHERE skip IS NOT TRUE AND nth <> ALL (again) GROUP BY run, flow, versions, limited ORDER BY 1
     LOOP
-        CONTINUE WHEN c.skip;
-        -- Asked again: the same jobs, their leases renewed, and nothing that a reader would see.
-        RETURN QUERY WITH again AS (
-            UPDATE asyncflow.jobs SET lease = coalesce(asyncflow.after_1(now_, c.lease), lease)
-            WHERE token = c.token AND state = 2 AND flow = c.flow AND format < 2 RETURNING *
-        )
-        SELECT 21::smallint, c.nth::integer, 0::bigint, j.id, ROW(j.id, j.version, j.created, j.due, j.rank, j.attempts, j.failures, j.flow,
-            j.policy, j.flow_version, j.snoozes, j.format, j.state, j.mark, j.priority, j.crashes, j.crashes_in_all, j.shelf, j.lease,
-            j.started, j.ended, j.token, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key, j.progress)::asyncflow.record_1,
-            p.content_type, p.bytes
-        FROM again j LEFT JOIN asyncflow.parts p ON p.id = ANY (ARRAY[j.id]) AND p.name = 0;
-        CONTINUE WHEN FOUND;
         after := NULL;
         held := false;
         IF c.limited THEN
-            SELECT * INTO ids, after, held FROM asyncflow.within_1(now_, c.flow, c.id, c.versions::integer[], c.jobs, c.running, c.per_key,
-                c.one, c."all", c.key_one, c.key_all);
-        ELSIF c.id IS NOT NULL THEN
-            ids := ARRAY[c.id];
+            SELECT * INTO ids, after, held FROM asyncflow.within_1(now_, c.flow, c.ids[1], c.versions::integer[], c.jobs, p_running[c.nth],
+                p_per_key[c.nth], p_one[c.nth], p_all[c.nth], p_key_one[c.nth], p_key_all[c.nth]);
+        ELSIF c.named THEN
+            ids := c.ids;
         ELSE
             -- What is new in this batch may be below.
             c.floor := least(c.floor, asyncflow.before_1(p_began, c.new));
@@ -59,34 +58,36 @@ BEGIN
             );
         END IF;
         IF cardinality(ids) > 0 THEN
-            RETURN QUERY WITH ready AS (
-                SELECT j.id, j.rank, j.limit_key, j.owner, p.content_type, p.bytes, coalesce(octet_length(p.bytes), 0)::bigint AS size
-                FROM unnest(ids) i (id) JOIN asyncflow.jobs j ON j.id = ANY (ARRAY[i.id])
-                LEFT JOIN asyncflow.parts p ON p.id = ANY (ARRAY[j.id]) AND p.name = 0
-                WHERE j.state = 1 AND j.flow = c.flow AND j.format < 2
+            -- One claim of many jobs, or many of one each: the first job of each fits, whatever its size.
+            RETURN QUERY WITH found AS (
+                SELECT i.id, c.claims[least(i.place, cardinality(c.claims))] AS nth, p.content_type, p.bytes,
+                    coalesce(octet_length(p.bytes), 0)::bigint AS size, i.place
+                FROM unnest(ids) WITH ORDINALITY i (id, place) LEFT JOIN asyncflow.parts p ON p.id = ANY (ARRAY[i.id]) AND p.name = 0
             ), sums AS (
-                SELECT *, row_number() OVER line AS place, sum(size) OVER line AS total, first_value(size) OVER line AS first
-                FROM ready WINDOW line AS (ORDER BY rank, id)
+                SELECT *, row_number() OVER line AS step, sum(size) OVER line AS total, first_value(size) OVER line AS first
+                FROM found WINDOW line AS (PARTITION BY nth ORDER BY place)
             ), fits AS MATERIALIZED (
-                SELECT * FROM sums WHERE place = 1 OR total - first <= greatest(c.bytes - first, 0)
+                SELECT * FROM sums WHERE step = 1 OR total - first <= greatest(p_bytes[nth] - first, 0)
             ), taken AS (
-                UPDATE asyncflow.jobs j SET state = 2, version = j.version + 1, lease = coalesce(asyncflow.after_1(now_, c.lease), j.due),
-                    started = now_, token = c.token, progress = NULL
-                FROM fits WHERE j.id = ANY (ARRAY[fits.id]) RETURNING j.*, fits.content_type, fits.bytes
+                UPDATE asyncflow.jobs j SET state = 2, version = j.version + 1, lease = coalesce(asyncflow.after_1(now_, p_lease[nth]), j.due),
+                    started = now_, token = p_token[nth], progress = NULL
+                FROM fits WHERE j.id = ANY (ARRAY[fits.id]) AND j.state + 0 = 1 AND j.flow = c.flow AND j.format < 2
+                RETURNING j.*, fits.nth, fits.content_type, fits.bytes
             ), counted AS (
-                INSERT INTO asyncflow.counts SELECT c.flow, NULL, 0, -count(*), count(*), 0, 0, 0 FROM fits HAVING count(*) > 0
+                INSERT INTO asyncflow.counts SELECT c.flow, NULL, 0, -count(*), count(*), 0, 0, 0 FROM taken HAVING count(*) > 0
             )
-            SELECT 20::smallint, c.nth::integer, 0::bigint, j.id, ROW(j.id, j.version, j.created, j.due, j.rank, j.attempts, j.failures, j.flow,
+            SELECT 20::smallint, j.nth::integer, 0::bigint, j.id, ROW(j.id, j.version, j.created, j.due, j.rank, j.attempts, j.failures, j.flow,
                 j.policy, j.flow_version, j.snoozes, j.format, j.state, j.mark, j.priority, j.crashes, j.crashes_in_all, j.shelf, j.lease,
                 j.started, j.ended, j.token, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key, j.progress)::asyncflow.record_1,
                 j.content_type, j.bytes
             FROM taken j;
             GET DIAGNOSTICS taken = ROW_COUNT;
             IF taken > 0 THEN
-                fresh := fresh || c.token;
-            END IF;
-            IF taken > 0 AND (c.one IS NOT NULL OR c.key_one IS NOT NULL) THEN
-                PERFORM asyncflow.count_starts_1(now_, c.flow, c.token, c.one, c."all", c.key_one, c.key_all);
+                fresh := fresh || c.tokens;
+                IF p_one[c.nth] IS NOT NULL OR p_key_one[c.nth] IS NOT NULL THEN
+                    PERFORM asyncflow.count_starts_1(now_, c.flow, p_token[c.nth], p_one[c.nth], p_all[c.nth], p_key_one[c.nth],
+                        p_key_all[c.nth]);
+                END IF;
             END IF;
             IF taken < cardinality(ids) THEN
                 -- What did not fit is not held back by a limit.
@@ -94,10 +95,26 @@ BEGIN
             END IF;
         END IF;
         IF after IS NOT NULL OR held THEN
-            RETURN NEXT (22::smallint, c.nth::integer, after, CASE WHEN held THEN c.token END, NULL::asyncflow.record_1, NULL::text,
+            RETURN NEXT (22::smallint, c.nth::integer, after, CASE WHEN held THEN p_token[c.nth] END, NULL::asyncflow.record_1, NULL::text,
                 NULL::bytea)::asyncflow.answer_1;
         END IF;
     END LOOP;
+    IF cardinality(again) > 0 THEN
+        -- Asked again: the same jobs, their leases renewed, and nothing that a reader would see.
+        RETURN QUERY WITH asked AS (
+            SELECT nth, p_token[nth] AS token, p_flow[nth] AS flow, p_lease[nth] AS lease FROM unnest(again) a (nth)
+        ), renewed AS (
+            UPDATE asyncflow.jobs j SET lease = coalesce(asyncflow.after_1(now_, a.lease), j.lease)
+            FROM (SELECT token, flow, max(lease) AS lease FROM asked GROUP BY token, flow) a
+            WHERE j.token = ANY (ARRAY[a.token]) AND j.state = 2 AND j.flow = a.flow AND j.format < 2 RETURNING j.*
+        )
+        SELECT 21::smallint, a.nth::integer, 0::bigint, j.id, ROW(j.id, j.version, j.created, j.due, j.rank, j.attempts, j.failures, j.flow,
+            j.policy, j.flow_version, j.snoozes, j.format, j.state, j.mark, j.priority, j.crashes, j.crashes_in_all, j.shelf, j.lease,
+            j.started, j.ended, j.token, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key, j.progress)::asyncflow.record_1,
+            p.content_type, p.bytes
+        FROM asked a JOIN renewed j ON j.token = a.token AND j.flow = a.flow
+        LEFT JOIN asyncflow.parts p ON p.id = ANY (ARRAY[j.id]) AND p.name = 0;
+    END IF;
     -- Where the line is, where owners take turns. Never backwards: one that was held back, or handed back, has an old place.
     IF fresh IS NOT NULL THEN
         INSERT INTO asyncflow.turns

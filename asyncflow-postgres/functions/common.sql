@@ -77,8 +77,10 @@ DECLARE
     ready bigint;
 BEGIN
     SELECT * INTO j FROM asyncflow.jobs WHERE id = p_id;
-    IF NOT EXISTS (SELECT FROM asyncflow.jobs o WHERE o.flow = j.flow AND o.owner IS NOT DISTINCT FROM j.owner AND o.state < 2
-            AND (o.owner IS NOT NULL OR o.spacing IS NOT NULL) AND o.id <> j.id) THEN
+    -- In two, so that each finds them by the index: others may have many.
+    IF NOT EXISTS (SELECT FROM asyncflow.jobs o WHERE o.flow = j.flow AND o.owner = j.owner AND o.state < 2 AND o.id <> j.id)
+        AND NOT EXISTS (SELECT FROM asyncflow.jobs o WHERE j.owner IS NULL AND o.flow = j.flow AND o.owner IS NULL AND o.state < 2
+            AND o.spacing IS NOT NULL AND o.id <> j.id) THEN
         -- None of its owner's wait: it does not stand behind those.
         DELETE FROM asyncflow.owners WHERE flow = j.flow AND unowned = (j.owner IS NULL) AND owner = coalesce(j.owner, '');
     END IF;

@@ -61,7 +61,7 @@ BEGIN
     ids := '{}';
     held := false;
     most := CASE WHEN p_id IS NULL THEN p_jobs ELSE 1 END;
-    IF most < 1 OR NOT EXISTS (SELECT FROM asyncflow.jobs WHERE id = p_id AND flow = p_flow AND state = 1
+    IF most < 1 OR NOT EXISTS (SELECT FROM asyncflow.jobs WHERE id = p_id AND flow = p_flow AND state + 0 = 1
             UNION ALL SELECT FROM unnest(p_versions) v (version), LATERAL (
                 SELECT FROM asyncflow.jobs WHERE flow = p_flow AND flow_version = v.version AND state = 1 LIMIT 1) first WHERE p_id IS NULL) THEN
         RETURN;

@@ -14,7 +14,7 @@ CREATE FUNCTION asyncflow.write_1(
     x_started bigint[], x_knows smallint[], x_to smallint[], x_due bigint[], x_youngest boolean[], x_lead bigint[], x_mark smallint[],
     x_quiet boolean[], x_purge boolean[], x_reports boolean[], x_attempts bigint[], x_failures bigint[], x_crashes smallint[],
     x_crashes_in_all smallint[], x_snoozes integer[], x_progress text[], x_parts smallint[], x_type text[], x_bytes bytea[],
-    c_fused boolean[], c_flow integer[], c_id uuid[], c_versions text[], c_jobs bigint[], c_bytes bigint[], c_floor bigint[], c_new bigint[], c_token uuid[],
+    c_fused boolean[], c_run integer[], c_flow integer[], c_id uuid[], c_versions text[], c_jobs bigint[], c_bytes bigint[], c_floor bigint[], c_new bigint[], c_token uuid[],
     c_lease bigint[], c_limited boolean[], c_running bigint[], c_per_key bigint[], c_one bigint[], c_all bigint[], c_key_one bigint[],
     c_key_all bigint[]
 ) RETURNS SETOF asyncflow.answer_1 LANGUAGE plpgsql
@@ -78,7 +78,7 @@ BEGIN
         END IF;
     END IF;
     IF c_flow IS NOT NULL AND NOT (fused AND true = ALL (c_fused)) THEN
-        RETURN QUERY SELECT * FROM asyncflow.claim_1(p_now, began, CASE WHEN fused THEN c_fused END, c_flow, c_id, c_versions, c_jobs, c_bytes, c_floor, c_new, c_token, c_lease, c_limited,
-            c_running, c_per_key, c_one, c_all, c_key_one, c_key_all);
+        RETURN QUERY SELECT * FROM asyncflow.claim_1(p_now, began, CASE WHEN fused THEN c_fused END, c_run, c_flow, c_id, c_versions, c_jobs,
+            c_bytes, c_floor, c_new, c_token, c_lease, c_limited, c_running, c_per_key, c_one, c_all, c_key_one, c_key_all);
     END IF;
 END $body$;

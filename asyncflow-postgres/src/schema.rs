@@ -31,7 +31,7 @@ const NEWEST: i32 = MIGRATIONS.len() as i32;
 const ANSWER: &str = "SELECT kind, nth, at, id, (job).*, content_type, bytes FROM";
 
 /// Arguments of [`Schema::write`].
-pub(crate) const WRITE: usize = 94;
+pub(crate) const WRITE: usize = 95;
 
 pub(crate) struct Schema {
     name: String,

@@ -8,11 +8,11 @@ use std::{sync::Arc, time::Duration};
 use asyncflow_core::{
     Policy, Progress, Retention,
     state::{self, Event},
-    store::{Batch, Change, Changed, Insert, Part, PartName},
+    store::{Batch, Change, Changed, Claim, Insert, Part, PartName, Pick},
 };
 use asyncflow_testkit::{
     servers::{Kind, Server},
-    store::LEASE,
+    store::{FLOW, LEASE},
 };
 
 use self::common::Behind;
@@ -65,6 +65,76 @@ async fn heartbeats_and_reports_touch_no_index() {
     assert!(updates >= 200 && hot * 10 >= updates * 9, "{hot} of {updates} touched no index");
 }
 
+/// How many blocks of the jobs that live, and of their indexes, have been looked at.
+async fn blocks(behind: &Behind) -> i64 {
+    a_second().await;
+    behind.subject.store.check().await.unwrap();
+    a_second().await;
+    behind.run("SELECT pg_stat_clear_snapshot()").await;
+    behind
+        .ask("SELECT heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read FROM pg_statio_user_tables WHERE relid = 'asyncflow.jobs'::regclass")
+        .await
+}
+
+#[tokio::test]
+async fn a_claim_looks_at_no_more_of_the_line_than_it_takes() {
+    const WAITING: usize = 10_000;
+    let server = Server::start(Kind::Postgres).await.unwrap();
+    let behind = Behind::at(&server.url()).await;
+    let subject = &behind.subject;
+    let next = |jobs| Pick::Next { flow: FLOW.into(), versions: Arc::new([0]), jobs, bytes: usize::MAX };
+    let claim = |pick| Claim { pick, limits: None, token: subject.token(), patch: state::claim(LEASE) };
+    let take = async || {
+        let claims: Vec<_> = (0..10).map(|_| claim(next(1))).chain([claim(next(5))]).collect();
+        let taken = subject.write(Batch { claims, ..Batch::default() }).await.claims;
+        taken.iter().map(|taken| taken.jobs.len()).sum::<usize>()
+    };
+    // Plans are made where next to nothing is there, and are kept.
+    let first = subject.add(subject.job()).await;
+    subject.claim(Pick::Job(first.job), subject.token()).await;
+    assert_eq!(take().await, 0);
+    let mut last = None;
+    for _ in 0..WAITING / 1000 {
+        let inserts: Vec<_> = (0..1000).map(|_| subject.job()).collect();
+        last = inserts.last().map(|insert| insert.job.clone());
+        subject.write(Batch { inserts, ..Batch::default() }).await;
+    }
+    let before = blocks(&behind).await;
+    let mut taken = 0;
+    for _ in 0..10 {
+        taken += take().await;
+    }
+    taken += subject.claim(Pick::Job(last.unwrap()), subject.token()).await.len();
+    assert_eq!(taken, 151);
+    let blocks = blocks(&behind).await - before;
+    assert!(blocks < 151 * 30, "{blocks} blocks for 151 jobs");
+}
+
+#[tokio::test]
+async fn a_new_job_looks_at_none_of_those_of_another_owner() {
+    let server = Server::start(Kind::Postgres).await.unwrap();
+    let behind = Behind::at(&server.url()).await;
+    let subject = &behind.subject;
+    let policy = Arc::new(Policy { spacing: Some(Duration::from_millis(1)), ..Policy::default() });
+    let of = |owner: Option<&str>| Insert {
+        facts: state::submit(None, 0, &policy),
+        owner: owner.map(Into::into),
+        ..subject.job()
+    };
+    subject.add(of(Some("first"))).await;
+    for _ in 0..3 {
+        let inserts = (0..1000).map(|_| of(Some("greedy"))).collect();
+        subject.write(Batch { inserts, ..Batch::default() }).await;
+    }
+    let before = blocks(&behind).await;
+    for n in 0..50 {
+        subject.add(of(Some(&n.to_string()))).await;
+    }
+    subject.add(of(None)).await;
+    let blocks = blocks(&behind).await - before;
+    assert!(blocks < 51 * 60, "{blocks} blocks for 51 jobs");
+}
+
 #[tokio::test]
 async fn a_status_read_loads_no_part() {
     let behind = Behind::new().await;
@@ -104,7 +174,7 @@ async fn what_has_ended_goes_by_whole_tables_at_its_time() {
     for _ in 0..30 {
         let held = {
             let waiting = subject.add(kept(&behind, 24 * HOUR)).await;
-            subject.claim(asyncflow_core::store::Pick::Job(waiting.job), subject.token()).await.remove(0).record
+            subject.claim(Pick::Job(waiting.job), subject.token()).await.remove(0).record
         };
         ended.push(subject.event(&held, Event::Succeeded(Part::json("1"))).await);
     }

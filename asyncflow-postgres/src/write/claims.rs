@@ -1,6 +1,7 @@
 //! Claims, as columns.
 
 use std::{
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -79,6 +80,32 @@ pub(super) fn looked(claim: &Claim, taken: &Taken, flow: i32, floor: i64, began:
     }
 }
 
+/// Of each claim the run that it is of: claims without limits that take one job each from one line, or jobs by name, follow each other in
+/// one. None for a claim under an earlier one's token.
+fn runs(claims: &[Claim], flows: &[i32]) -> Vec<Option<i32>> {
+    let (mut tokens, mut lines, mut begun) = (HashSet::new(), HashMap::new(), 0);
+    let run = |(claim, flow): (&Claim, &i32)| {
+        let line = match &claim.pick {
+            _ if claim.limits.is_some() => None,
+            Pick::Job(_) => Some(None),
+            Pick::Next { versions, jobs: 1, .. } => Some(Some(listed(versions))),
+            Pick::Next { .. } => None,
+        };
+        if !tokens.insert(claim.token.as_u128()) {
+            return None;
+        }
+        match lines.get(flow) {
+            Some((of, run)) if line.is_some() && *of == line => Some(*run),
+            _ => {
+                begun += 1;
+                lines.insert(*flow, (line, begun));
+                Some(begun)
+            }
+        }
+    };
+    claims.iter().zip(flows).map(run).collect()
+}
+
 pub(super) fn push<'a>(
     params: &mut Params<'a>,
     batch: &'a Batch,
@@ -91,6 +118,7 @@ pub(super) fn push<'a>(
     at_once.iter().flatten().for_each(|claim| fused[*claim] = true);
     let any = !claims.is_empty();
     params.push(any.then_some(fused), Type::BOOL_ARRAY);
+    params.push(any.then(|| runs(claims, flows)), Type::INT4_ARRAY);
     params.push(any.then(|| flows.to_vec()), Type::INT4_ARRAY);
     params.rare(Type::UUID_ARRAY, claims, |claim| match &claim.pick {
         Pick::Job(job) => Some(row::uuid(job.id)),
@@ -136,4 +164,47 @@ fn spans(rate: Rate) -> (i64, i64) {
     let zero = Stamp::default();
     let one = rate.start(None, zero).map_or(Duration::MAX, |paid| paid.since(zero));
     (micros(one), rate.owed(Stamp::from_micros(i64::MAX), zero).as_micros())
+}
+
+#[cfg(test)]
+mod tests {
+    use asyncflow_core::{JobId, JobKey, Token, state};
+
+    use super::*;
+
+    fn claim(token: u128, pick: Pick) -> Claim {
+        let patch = state::claim(Duration::from_secs(1));
+        Claim { pick, limits: None, token: Token::from_u128(token), patch }
+    }
+
+    fn next(versions: &[u16], jobs: usize) -> Pick {
+        Pick::Next { flow: "f".into(), versions: versions.into(), jobs, bytes: usize::MAX }
+    }
+
+    #[test]
+    fn claims_of_one_line_that_take_one_job_each_are_one_run() {
+        let named = || Pick::Job(JobKey { flow: "f".into(), id: JobId::from_u128(1) });
+        let picks = [
+            (1, next(&[1, 2], 1)),
+            (2, next(&[1], 1)),
+            (1, next(&[2, 1, 1], 1)),
+            (1, next(&[1], 1)),
+            (1, next(&[1], 2)),
+            (1, next(&[1], 2)),
+            (1, named()),
+            (2, next(&[1], 1)),
+            (1, named()),
+            (1, next(&[1], 1)),
+        ];
+        let flows: Vec<_> = picks.iter().map(|(flow, _)| *flow).collect();
+        let mut claims: Vec<_> = picks.into_iter().zip(1..).map(|((_, pick), token)| claim(token, pick)).collect();
+        assert_eq!(runs(&claims, &flows), [1, 2, 1, 3, 4, 5, 6, 2, 6, 7].map(Some));
+        claims[2].token = claims[0].token;
+        claims[7].limits = Some(Arc::default());
+        claims[1].limits = Some(Arc::default());
+        assert_eq!(
+            runs(&claims, &flows),
+            [Some(1), Some(2), None, Some(3), Some(4), Some(5), Some(6), Some(7), Some(6), Some(8)]
+        );
+    }
 }
