@@ -125,23 +125,30 @@ async fn turn(entry: &Entry, url: &PgConnectOptions) -> Result<Spent, Failed> {
     let backend: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&pool).await?;
     let postmaster = meter::parent(backend)?;
     let running = entry.peer.start(&pool).await?;
-    RAN.store(0, Ordering::SeqCst);
-    ROOM.forget_permits(usize::MAX);
-    ROOM.add_permits(CALLERS);
+    // What each does once, of tables, plans and connections, is no part of a life.
+    work(&*running, entry, entry.jobs / 4).await?;
     let meter = Meter::begin(postmaster)?;
-    let work = async {
-        running.feed(entry.jobs).await?;
-        while RAN.load(Ordering::SeqCst) < entry.jobs || !running.is_done().await? {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        Ok::<_, Failed>(())
-    };
-    tokio::time::timeout(PATIENCE, work).await.map_err(|_| format!("{} did not get done", entry.name))??;
+    work(&*running, entry, entry.jobs).await?;
     let spent = meter.end(entry.jobs)?;
     running.stop().await?;
     pool.close().await;
     admin.execute("DROP DATABASE bench_peers WITH (FORCE)").await?;
     Ok(spent)
+}
+
+/// Has so many jobs handed in, and waits until they are done.
+async fn work(running: &dyn Running, entry: &Entry, jobs: usize) -> Result<(), Failed> {
+    RAN.store(0, Ordering::SeqCst);
+    ROOM.forget_permits(usize::MAX);
+    ROOM.add_permits(CALLERS);
+    let work = async {
+        running.feed(jobs).await?;
+        while RAN.load(Ordering::SeqCst) < jobs || !running.is_done().await? {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok::<_, Failed>(())
+    };
+    tokio::time::timeout(PATIENCE, work).await.map_err(|_| format!("{} did not get done", entry.name))?
 }
 
 /// What every handler does beside giving its job back.
