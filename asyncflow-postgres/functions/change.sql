@@ -1,6 +1,6 @@
 -- Changes: one a job at most.
 
--- Changes records, whoever's turn it is. A job that ends goes from `jobs` to `ended`, with what is left of its parts.
+-- Changes records, whoever's turn it is. A job that ends goes from `jobs` to `ended`.
 CREATE FUNCTION asyncflow.apply_1(
     p_now bigint, p_from bigint[], p_until bigint[],
     p_id uuid[], p_flow integer[], p_born bigint[],
@@ -30,8 +30,8 @@ BEGIN
         SELECT c.*, j.version AS is_version, j.created, j.rank, j.attempts AS had_attempts, j.failures AS had_failures, j.policy,
             j.flow_version, j.snoozes AS had_snoozes, j.format, j.state, j.mark AS had_mark, j.priority, j.crashes AS had_crashes,
             j.crashes_in_all AS had_crashes_in_all, j.started AS is_started, j.ended, j.token AS is_token, j.spacing,
-            j.lead AS worth, j.owner, j.limit_key, j.unique_key, j.progress AS had_progress, j.due AS stored_due,
-            j.lease AS stored_lease, CASE j.state WHEN 2 THEN j.lease ELSE j.due END AS is_due,
+            j.lead AS worth, j.owner, j.limit_key, j.unique_key, j.progress AS had_progress, j.request_type, j.request,
+            j.outcome_type, j.outcome, j.due AS stored_due, j.lease AS stored_lease, CASE j.state WHEN 2 THEN j.lease ELSE j.due END AS is_due,
             CASE c.guard
                 WHEN 0 THEN j.version = c.version
                 WHEN 1 THEN j.state = 2 AND j.token = c.token AND j.started IS NOT DISTINCT FROM c.started AND j.mark <= c.knows
@@ -53,7 +53,7 @@ BEGIN
         FROM c WHERE fits
     ),
     a AS MATERIALIZED (
-        SELECT nth::integer AS nth, purge, parts, type, bytes, state AS was, id, is_version + CASE WHEN quiet THEN 0 ELSE 1 END AS version,
+        SELECT nth::integer AS nth, purge, state AS was, id, is_version + CASE WHEN quiet THEN 0 ELSE 1 END AS version,
             created, CASE is_state WHEN 2 THEN stored_due ELSE next_due END AS due,
             CASE WHEN lead IS NULL THEN rank ELSE asyncflow.before_1(now_, lead) END AS rank,
             coalesce(attempts, had_attempts) AS attempts, coalesce(failures, had_failures) AS failures, flow, policy, flow_version,
@@ -62,7 +62,10 @@ BEGIN
             CASE WHEN is_state > 2 THEN asyncflow.shelf_1(born, next_due, p_from, p_until) ELSE 0 END::smallint AS shelf,
             CASE is_state WHEN 2 THEN next_due END AS lease, CASE "to" WHEN 2 THEN now_ ELSE is_started END AS started,
             CASE WHEN "to" > 2 THEN now_ ELSE ended END AS ended, CASE WHEN "to" IS NULL THEN is_token END AS token, spacing,
-            worth AS lead, owner, limit_key, unique_key, CASE WHEN reports THEN progress ELSE had_progress END AS progress
+            worth AS lead, owner, limit_key, unique_key, CASE WHEN reports THEN progress ELSE had_progress END AS progress,
+            CASE WHEN parts IN (0, 2) THEN request_type END AS request_type, CASE WHEN parts IN (0, 2) THEN request END AS request,
+            CASE parts WHEN 0 THEN outcome_type WHEN 3 THEN NULL ELSE type END AS outcome_type,
+            CASE parts WHEN 0 THEN outcome WHEN 3 THEN NULL ELSE bytes END AS outcome
         FROM timed
     ),
     gone AS (
@@ -71,31 +74,18 @@ BEGIN
     kept AS (
         UPDATE asyncflow.jobs j SET version = a.version, due = a.due, rank = a.rank, attempts = a.attempts, failures = a.failures,
             snoozes = a.snoozes, state = a.state, mark = a.mark, crashes = a.crashes, crashes_in_all = a.crashes_in_all, lease = a.lease,
-            started = a.started, ended = a.ended, token = a.token, progress = a.progress
+            started = a.started, ended = a.ended, token = a.token, progress = a.progress, request_type = a.request_type,
+            request = a.request, outcome_type = a.outcome_type, outcome = a.outcome
         FROM a WHERE j.id = ANY (ARRAY[a.id]) AND NOT a.purge AND a.state < 3
     ),
     filed AS (
         INSERT INTO asyncflow.ended (id, version, created, due, rank, attempts, failures, flow, policy, flow_version, snoozes, format,
-            state, mark, priority, crashes, crashes_in_all, shelf, started, ended, spacing, lead, owner, limit_key, unique_key, progress)
+            state, mark, priority, crashes, crashes_in_all, shelf, started, ended, spacing, lead, owner, limit_key, unique_key, progress,
+            request_type, request, outcome_type, outcome)
         SELECT id, version, created, due, rank, attempts, failures, flow, policy, flow_version, snoozes, format, state, mark, priority,
-            crashes, crashes_in_all, shelf, started, ended, spacing, lead, owner, limit_key, unique_key, progress
+            crashes, crashes_in_all, shelf, started, ended, spacing, lead, owner, limit_key, unique_key, progress, request_type, request,
+            outcome_type, outcome
         FROM a WHERE NOT purge AND state > 2
-    ),
-    gone_parts AS (
-        DELETE FROM asyncflow.parts p USING a
-        WHERE p.id = ANY (ARRAY[a.id]) AND (a.purge OR a.state > 2 OR a.parts = 3 OR (a.parts = 1 AND p.name = 0))
-        RETURNING p.id, p.name, p.content_type, p.bytes, a.due, a.shelf,
-            NOT a.purge AND a.state > 2 AND (a.parts = 0 OR (a.parts = 2 AND p.name = 0)) AS stays
-    ),
-    filed_parts AS (
-        INSERT INTO asyncflow.ended_parts (id, name, content_type, bytes, due, shelf)
-        SELECT id, name, content_type, bytes, due, shelf FROM gone_parts WHERE stays
-        UNION ALL SELECT id, 1, type, bytes, due, shelf FROM a WHERE NOT purge AND state > 2 AND parts IN (1, 2)
-    ),
-    new_parts AS (
-        INSERT INTO asyncflow.parts (id, name, content_type, bytes)
-        SELECT id, 1, type, bytes FROM a WHERE NOT purge AND state < 3 AND parts IN (1, 2)
-        ON CONFLICT (id, name) DO UPDATE SET content_type = excluded.content_type, bytes = excluded.bytes
     ),
     counted AS (
         INSERT INTO asyncflow.counts
@@ -149,10 +139,6 @@ BEGIN
     )
     SELECT array_agg(id) INTO missing FROM moved;
     UPDATE asyncflow.jobs SET shelf = 0 WHERE id = ANY (missing) AND shelf <> 0;
-    WITH back AS (
-        DELETE FROM asyncflow.ended_parts WHERE id = ANY (missing) RETURNING id, name, content_type, bytes
-    )
-    INSERT INTO asyncflow.parts SELECT * FROM back;
 END $body$;
 
 -- Puts those of them away again that were not changed.
@@ -165,21 +151,19 @@ BEGIN
         RETURNING j.*, asyncflow.shelf_1(c.born, j.due, p_from, p_until) AS onto
     ), filed AS (
         INSERT INTO asyncflow.ended (id, version, created, due, rank, attempts, failures, flow, policy, flow_version, snoozes, format,
-            state, mark, priority, crashes, crashes_in_all, shelf, started, ended, spacing, lead, owner, limit_key, unique_key, progress)
+            state, mark, priority, crashes, crashes_in_all, shelf, started, ended, spacing, lead, owner, limit_key, unique_key, progress,
+            request_type, request, outcome_type, outcome)
         SELECT id, version, created, due, rank, attempts, failures, flow, policy, flow_version, snoozes, format, state, mark, priority,
-            crashes, crashes_in_all, onto, started, ended, spacing, lead, owner, limit_key, unique_key, progress
+            crashes, crashes_in_all, onto, started, ended, spacing, lead, owner, limit_key, unique_key, progress, request_type, request,
+            outcome_type, outcome
         FROM back
-    ), counted AS (
-        INSERT INTO asyncflow.counts
-        SELECT flow, until, 0, 0, 0, sum(n * (state = 3)::integer), sum(n * (state = 4)::integer), sum(n * (state = 5)::integer)
-        FROM (
-            SELECT flow, NULL::bigint AS until, state, -1 AS n FROM back
-            UNION ALL SELECT flow, asyncflow.counted_1(onto, due), state, 1 FROM back
-        ) moved GROUP BY flow, until
-    ), parts AS (
-        DELETE FROM asyncflow.parts p USING back WHERE p.id = ANY (ARRAY[back.id]) RETURNING p.*, back.due, back.onto
     )
-    INSERT INTO asyncflow.ended_parts SELECT * FROM parts;
+    INSERT INTO asyncflow.counts
+    SELECT flow, until, 0, 0, 0, sum(n * (state = 3)::integer), sum(n * (state = 4)::integer), sum(n * (state = 5)::integer)
+    FROM (
+        SELECT flow, NULL::bigint AS until, state, -1 AS n FROM back
+        UNION ALL SELECT flow, asyncflow.counted_1(onto, due), state, 1 FROM back
+    ) moved GROUP BY flow, until;
 END $body$;
 
 -- Changes records one by one where owners take turns, and gives those their places that are ready anew.

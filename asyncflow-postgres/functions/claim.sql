@@ -60,9 +60,9 @@ BEGIN
         IF cardinality(ids) > 0 THEN
             -- One claim of many jobs, or many of one each: the first job of each fits, whatever its size.
             RETURN QUERY WITH found AS (
-                SELECT i.id, c.claims[least(i.place, cardinality(c.claims))] AS nth, p.content_type, p.bytes,
-                    coalesce(octet_length(p.bytes), 0)::bigint AS size, i.place
-                FROM unnest(ids) WITH ORDINALITY i (id, place) LEFT JOIN asyncflow.parts p ON p.id = ANY (ARRAY[i.id]) AND p.name = 0
+                SELECT i.id, i.place, c.claims[least(i.place, cardinality(c.claims))] AS nth, coalesce(octet_length(j.request), 0)::bigint AS size
+                FROM unnest(ids) WITH ORDINALITY i (id, place)
+                LEFT JOIN asyncflow.jobs j ON j.id = ANY (ARRAY[i.id]) AND c.jobs > cardinality(c.claims)
             ), sums AS (
                 SELECT *, row_number() OVER line AS step, sum(size) OVER line AS total, first_value(size) OVER line AS first
                 FROM found WINDOW line AS (PARTITION BY nth ORDER BY place)
@@ -72,14 +72,14 @@ BEGIN
                 UPDATE asyncflow.jobs j SET state = 2, version = j.version + 1, lease = coalesce(asyncflow.after_1(now_, p_lease[nth]), j.due),
                     started = now_, token = p_token[nth], progress = NULL
                 FROM fits WHERE j.id = ANY (ARRAY[fits.id]) AND j.state + 0 = 1 AND j.flow = c.flow AND j.format < 2
-                RETURNING j.*, fits.nth, fits.content_type, fits.bytes
+                RETURNING j.*, fits.nth
             ), counted AS (
                 INSERT INTO asyncflow.counts SELECT c.flow, NULL, 0, -count(*), count(*), 0, 0, 0 FROM taken HAVING count(*) > 0
             )
             SELECT 20::smallint, j.nth::integer, 0::bigint, j.id, ROW(j.id, j.version, j.created, j.due, j.rank, j.attempts, j.failures, j.flow,
                 j.policy, j.flow_version, j.snoozes, j.format, j.state, j.mark, j.priority, j.crashes, j.crashes_in_all, j.shelf, j.lease,
                 j.started, j.ended, j.token, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key, j.progress)::asyncflow.record_1,
-                j.content_type, j.bytes
+                j.request_type, j.request
             FROM taken j;
             GET DIAGNOSTICS taken = ROW_COUNT;
             IF taken > 0 THEN
@@ -111,9 +111,8 @@ BEGIN
         SELECT 21::smallint, a.nth::integer, 0::bigint, j.id, ROW(j.id, j.version, j.created, j.due, j.rank, j.attempts, j.failures, j.flow,
             j.policy, j.flow_version, j.snoozes, j.format, j.state, j.mark, j.priority, j.crashes, j.crashes_in_all, j.shelf, j.lease,
             j.started, j.ended, j.token, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key, j.progress)::asyncflow.record_1,
-            p.content_type, p.bytes
-        FROM asked a JOIN renewed j ON j.token = a.token AND j.flow = a.flow
-        LEFT JOIN asyncflow.parts p ON p.id = ANY (ARRAY[j.id]) AND p.name = 0;
+            j.request_type, j.request
+        FROM asked a JOIN renewed j ON j.token = a.token AND j.flow = a.flow;
     END IF;
     -- Where the line is, where owners take turns. Never backwards: one that was held back, or handed back, has an old place.
     IF fresh IS NOT NULL THEN

@@ -20,28 +20,24 @@ BEGIN
                 type, bytes, nth)
         WHERE j.id = ANY (ARRAY[c.id]) AND j.flow = c.flow AND j.state + 0 = 2 AND j.token = c.token AND j.started IS NOT DISTINCT FROM c.started
             AND j.mark <= c.knows AND j.format <= 1
-        RETURNING c.nth, c.born, c.parts, c.type, c.bytes, j.id, j.version + 1 AS version, j.created,
+        RETURNING c.nth, c.born, j.id, j.version + 1 AS version, j.created,
             greatest(asyncflow.after_1(now_, c.keep), asyncflow.after_1(j.created, 60000000)) AS due, j.rank, c.attempts, c.failures, j.flow,
             j.policy, j.flow_version, c.snoozes, j.format, c."to" AS state, j.mark, j.priority, c.crashes, c.crashes_in_all,
             asyncflow.shelf_1(c.born, greatest(asyncflow.after_1(now_, c.keep), asyncflow.after_1(j.created, 60000000)), p_from, p_until)
                 AS shelf,
-            j.started, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key, coalesce(c.progress, j.progress) AS progress
+            j.started, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key, coalesce(c.progress, j.progress) AS progress,
+            CASE WHEN c.parts IN (0, 2) THEN j.request_type END AS request_type, CASE WHEN c.parts IN (0, 2) THEN j.request END AS request,
+            CASE WHEN c.parts = 0 THEN j.outcome_type ELSE c.type END AS outcome_type,
+            CASE WHEN c.parts = 0 THEN j.outcome ELSE c.bytes END AS outcome
     ),
     filed AS (
         INSERT INTO asyncflow.ended (id, version, created, due, rank, attempts, failures, flow, policy, flow_version, snoozes, format,
-            state, mark, priority, crashes, crashes_in_all, shelf, started, ended, spacing, lead, owner, limit_key, unique_key, progress)
+            state, mark, priority, crashes, crashes_in_all, shelf, started, ended, spacing, lead, owner, limit_key, unique_key, progress,
+            request_type, request, outcome_type, outcome)
         SELECT id, version, created, due, rank, attempts, failures, flow, policy, flow_version, snoozes, format, state, mark, priority,
-            crashes, crashes_in_all, shelf, started, now_, spacing, lead, owner, limit_key, unique_key, progress
+            crashes, crashes_in_all, shelf, started, now_, spacing, lead, owner, limit_key, unique_key, progress, request_type, request,
+            outcome_type, outcome
         FROM gone
-    ),
-    gone_parts AS (
-        DELETE FROM asyncflow.parts p USING gone WHERE p.id = ANY (ARRAY[gone.id])
-        RETURNING p.id, p.name, p.content_type, p.bytes, gone.due, gone.shelf, gone.parts
-    ),
-    filed_parts AS (
-        INSERT INTO asyncflow.ended_parts (id, name, content_type, bytes, due, shelf)
-        SELECT id, name, content_type, bytes, due, shelf FROM gone_parts WHERE parts = 0 OR (parts = 2 AND name = 0)
-        UNION ALL SELECT id, 1, type, bytes, due, shelf FROM gone WHERE parts > 0
     ),
     counted AS (
         INSERT INTO asyncflow.counts

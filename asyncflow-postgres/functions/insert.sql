@@ -15,14 +15,12 @@ BEGIN
             AS c (id, flow, flow_version, policy, state, due, lead, priority, owner, limit_key, type, bytes, token, lease)
     ), made AS (
         INSERT INTO asyncflow.jobs (id, version, created, due, rank, flow, policy, flow_version, format, state, priority, lease, started,
-            token, owner, limit_key)
+            token, owner, limit_key, request_type, request)
         SELECT id, CASE WHEN token IS NULL THEN 1 ELSE 2 END, now_, asyncflow.after_1(now_, due), asyncflow.before_1(now_, lead), flow,
             policy, flow_version, 1, CASE WHEN token IS NULL THEN state ELSE 2 END, priority,
             CASE WHEN token IS NOT NULL THEN asyncflow.after_1(now_, lease) END, CASE WHEN token IS NOT NULL THEN now_ END, token,
-            owner, limit_key
+            owner, limit_key, type, bytes
         FROM c ORDER BY id
-    ), given AS (
-        INSERT INTO asyncflow.parts SELECT id, 0, type, bytes FROM c ORDER BY id
     )
     INSERT INTO asyncflow.counts
     SELECT flow, NULL, sum((token IS NULL AND state = 0)::integer), sum((token IS NULL AND state = 1)::integer),
@@ -115,10 +113,10 @@ BEGIN
         IF kind = 1 THEN
             made := now_;
             INSERT INTO asyncflow.jobs (id, version, created, due, rank, flow, policy, flow_version, format, state, priority, spacing, lead,
-                owner, limit_key, unique_key)
+                owner, limit_key, unique_key, request_type, request)
             VALUES (c.id, 1, now_, asyncflow.after_1(now_, c.due), asyncflow.before_1(now_, c.lead), c.flow, c.policy, c.flow_version, 1,
-                c.state, c.priority, c.spacing, c.worth, c.owner, c.limit_key, c.unique_key);
-            INSERT INTO asyncflow.parts VALUES (c.id, 0, c.type, c.bytes);
+                c.state, c.priority, c.spacing, c.worth, c.owner, c.limit_key, c.unique_key,
+                c.type, c.bytes);
             IF c.spacing IS NOT NULL THEN
                 PERFORM asyncflow.take_turn_1(c.id, true);
             END IF;

@@ -30,12 +30,14 @@ LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 AS $body$
 BEGIN
-    RETURN QUERY SELECT p.content_type, p.bytes FROM asyncflow.jobs j JOIN asyncflow.parts p ON p.id = j.id
-        WHERE j.id = p_id AND j.flow = p_flow AND p.name = p_name;
+    RETURN QUERY SELECT p.type, p.content FROM asyncflow.jobs j,
+            LATERAL (VALUES (0, j.request_type, j.request), (1, j.outcome_type, j.outcome)) p (name, type, content)
+        WHERE j.id = p_id AND j.flow = p_flow AND p.name = p_name AND p.type IS NOT NULL;
     IF NOT FOUND THEN
-        RETURN QUERY SELECT p.content_type, p.bytes FROM asyncflow.ended j JOIN asyncflow.ended_parts p ON p.id = j.id AND p.shelf = j.shelf
-            WHERE j.flow = p_flow AND j.id = p_id AND p.id = p_id AND p.name = p_name
-                AND (j.shelf = 0 OR j.due > asyncflow.now_1(p_now)) LIMIT 1;
+        RETURN QUERY SELECT p.type, p.content FROM asyncflow.ended j,
+                LATERAL (VALUES (0, j.request_type, j.request), (1, j.outcome_type, j.outcome)) p (name, type, content)
+            WHERE j.flow = p_flow AND j.id = p_id AND (j.shelf = 0 OR j.due > asyncflow.now_1(p_now)) AND p.name = p_name
+                AND p.type IS NOT NULL LIMIT 1;
     END IF;
 END $body$;
 

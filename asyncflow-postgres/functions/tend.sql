@@ -62,29 +62,21 @@ $body$;
 
 CREATE FUNCTION asyncflow.add_division_1(p_shelf smallint, p_begins bigint, p_ends bigint) RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
-    whole text;
-    part  text;
+    shelf    text := 'ended_' || p_shelf;
+    division text := shelf || '_' || p_begins;
 BEGIN
-    FOREACH whole IN ARRAY ARRAY['ended', 'ended_parts'] LOOP
-        part := whole || '_' || p_shelf;
-        EXECUTE format('CREATE TABLE IF NOT EXISTS %1$I.%2$I PARTITION OF %1$I.%3$I FOR VALUES IN (%4$s) PARTITION BY RANGE (id)',
-            'asyncflow', part, whole, p_shelf);
-        EXECUTE format('CREATE TABLE %1$I.%2$I (LIKE %1$I.%3$I INCLUDING ALL)', 'asyncflow', part || '_' || p_begins, part);
-        EXECUTE format('ALTER TABLE %1$I.%3$I ATTACH PARTITION %1$I.%2$I FOR VALUES FROM (%4$L) TO (%5$L)', 'asyncflow',
-            part || '_' || p_begins, part, asyncflow.id_at_1(p_begins), asyncflow.id_at_1(p_ends));
-    END LOOP;
+    EXECUTE format('CREATE TABLE IF NOT EXISTS %1$I.%2$I PARTITION OF %1$I.ended FOR VALUES IN (%3$s) PARTITION BY RANGE (id)', 'asyncflow',
+        shelf, p_shelf);
+    EXECUTE format('CREATE TABLE %1$I.%2$I (LIKE %1$I.%3$I INCLUDING ALL)', 'asyncflow', division, shelf);
+    EXECUTE format('ALTER TABLE %1$I.%3$I ATTACH PARTITION %1$I.%2$I FOR VALUES FROM (%4$L) TO (%5$L)', 'asyncflow', division, shelf,
+        asyncflow.id_at_1(p_begins), asyncflow.id_at_1(p_ends));
     INSERT INTO asyncflow.divisions VALUES (p_shelf, p_begins, p_ends);
 END $body$;
 
 CREATE FUNCTION asyncflow.drop_division_1(p_shelf smallint, p_begins bigint) RETURNS void LANGUAGE plpgsql AS $body$
-DECLARE
-    records text;
-    parts   text;
 BEGIN
-    records := format('%I.%I', 'asyncflow', 'ended_' || p_shelf || '_' || p_begins);
-    parts := format('%I.%I', 'asyncflow', 'ended_parts_' || p_shelf || '_' || p_begins);
-    EXECUTE format('LOCK TABLE %1$I.%2$I, %1$I.%3$I IN ACCESS EXCLUSIVE MODE', 'asyncflow', 'ended_' || p_shelf, 'ended_parts_' || p_shelf);
-    EXECUTE format('DROP TABLE %s, %s', records, parts);
+    EXECUTE format('LOCK TABLE %I.%I IN ACCESS EXCLUSIVE MODE', 'asyncflow', 'ended_' || p_shelf);
+    EXECUTE format('DROP TABLE %I.%I', 'asyncflow', 'ended_' || p_shelf || '_' || p_begins);
     DELETE FROM asyncflow.divisions d WHERE d.shelf = p_shelf AND d.begins = p_begins;
 EXCEPTION WHEN lock_not_available THEN
     -- Somebody reads there for long: later.

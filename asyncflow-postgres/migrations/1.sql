@@ -51,7 +51,12 @@ CREATE TABLE asyncflow.jobs (
     owner          text COLLATE "C",
     limit_key      text COLLATE "C",
     unique_key     text COLLATE "C",
-    progress       text
+    progress       text,
+    -- Its parts: what it was given, and what it gave. Postgres keeps long ones apart, and who reads a record names none.
+    request_type   text,
+    request        bytea,
+    outcome_type   text,
+    outcome        bytea
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000);
 
 -- The queue: of each version of a flow a line of jobs that count for no key of limits, and one of those that do; and these once more by
@@ -70,25 +75,13 @@ CREATE INDEX waiting_by_owner ON asyncflow.jobs (flow, owner)
 CREATE UNIQUE INDEX live ON asyncflow.jobs (flow, (owner IS NULL), (coalesce(owner, '')), unique_key)
     WHERE unique_key IS NOT NULL AND state < 3 AND mark < 2;
 
--- What those jobs were given (0) and gave (1).
-CREATE TABLE asyncflow.parts (
-    id           uuid     NOT NULL,
-    name         smallint NOT NULL,
-    content_type text     NOT NULL,
-    bytes        bytea    NOT NULL,
-    PRIMARY KEY (id, name)
-) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000);
-
--- Records and parts of ended jobs, on shelves by how long after their making they are due to go. A shelf is divided by the time at which
+-- Jobs that have ended, on shelves by how long after their making they are due to go. A shelf is divided by the time at which
 -- ids were made; each division goes as a whole, once all in it are past their time, and none of them is read from its time on. On
 -- shelf 0 is what is on no other: nodes purge that one by one.
 CREATE TABLE asyncflow.ended (LIKE asyncflow.jobs INCLUDING DEFAULTS) PARTITION BY LIST (shelf);
 CREATE INDEX ended_jobs ON asyncflow.ended (flow, id);
 CREATE TABLE asyncflow.ended_0 PARTITION OF asyncflow.ended FOR VALUES IN (0);
 CREATE INDEX ended_due ON asyncflow.ended_0 (due);
-CREATE TABLE asyncflow.ended_parts (LIKE asyncflow.parts, due bigint NOT NULL, shelf smallint NOT NULL) PARTITION BY LIST (shelf);
-CREATE INDEX parts_of_ended ON asyncflow.ended_parts (id, name);
-CREATE TABLE asyncflow.ended_parts_0 PARTITION OF asyncflow.ended_parts FOR VALUES IN (0);
 
 -- The divisions of shelves: which ids they are for, by the time at which those were made.
 CREATE TABLE asyncflow.divisions (

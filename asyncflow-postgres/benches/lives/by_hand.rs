@@ -99,25 +99,22 @@ pub(crate) async fn life(asks: Queue) {
 const START: &str = "
 WITH c AS (SELECT * FROM unnest($1::uuid[], $2::bytea[]) c (id, bytes)),
 made AS (
-    INSERT INTO asyncflow.jobs (id, version, created, due, rank, flow, policy, flow_version, format, state, priority, lease, started, token)
-    SELECT id, 2, n, n, n, 1, 1, 0, 1, 2, 0, n, n, id FROM c, (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) t (n)
+    INSERT INTO asyncflow.jobs (id, version, created, due, rank, flow, policy, flow_version, format, state, priority, lease, started, token,
+        request_type, request)
+    SELECT id, 2, n, n, n, 1, 1, 0, 1, 2, 0, n, n, id, 'application/json', bytes FROM c, (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) t (n)
     RETURNING id
 ),
-parts AS (INSERT INTO asyncflow.parts SELECT id, 0, 'application/json', bytes FROM c),
 counted AS (INSERT INTO asyncflow.counts SELECT 1, NULL, 0, 0, count(*), 0, 0, 0 FROM c)
 SELECT id FROM made";
 
 const FINISH: &str = "
 WITH c AS (SELECT * FROM unnest($1::uuid[], $2::bytea[]) c (id, bytes)),
 gone AS (DELETE FROM asyncflow.jobs j USING c WHERE j.id = c.id AND j.state = 2 AND j.token = c.id RETURNING j.*, c.bytes),
-parts AS (DELETE FROM asyncflow.parts p USING c WHERE p.id = c.id),
 filed AS (
     INSERT INTO asyncflow.ended (id, version, created, due, rank, attempts, failures, flow, policy, flow_version, snoozes, format, state,
-        mark, priority, crashes, crashes_in_all, shelf, started, ended)
-    SELECT id, 3, created, due + 86400000000, rank, 1, 0, flow, policy, flow_version, 0, 1, 3, 0, priority, 0, 0, 0, started, lease FROM gone
-),
-filed_parts AS (
-    INSERT INTO asyncflow.ended_parts SELECT id, 1, 'application/json', bytes, due + 86400000000, 0 FROM gone
+        mark, priority, crashes, crashes_in_all, shelf, started, ended, outcome_type, outcome)
+    SELECT id, 3, created, due + 86400000000, rank, 1, 0, flow, policy, flow_version, 0, 1, 3, 0, priority, 0, 0, 0, started, lease,
+        'application/json', bytes FROM gone
 ),
 counted AS (
     INSERT INTO asyncflow.counts SELECT 1, NULL, 0, 0, -count(*), 0, 0, 0 FROM gone

@@ -17,15 +17,11 @@ SELECT i, begins + (now_ - begins) / (1 + {ENDED}) * i AS born
 FROM (SELECT min(begins) AS begins, asyncflow.now_1(NULL) AS now_ FROM asyncflow.divisions WHERE shelf = 9) d,
     generate_series(1, {ENDED}) AS s (i);
 
-INSERT INTO asyncflow.ended (id, version, created, due, rank, flow, policy, flow_version, format, state, priority, shelf, started, ended)
+INSERT INTO asyncflow.ended (id, version, created, due, rank, flow, policy, flow_version, format, state, priority, shelf, started, ended,
+    outcome_type, outcome)
 SELECT (lpad(to_hex(born / 1000), 12, '0') || '70008000' || lpad(to_hex(i), 12, '0'))::uuid, 3, born, born + 86400000000, born, f.id, p.id,
-    0, 1, 3, 0, 9, born, born
+    0, 1, 3, 0, 9, born, born, 'application/json', convert_to(repeat('1', 100), 'UTF8')
 FROM asyncflow.preloaded, (SELECT max(id) AS id FROM asyncflow.flows) f, (SELECT max(id) AS id FROM asyncflow.policies) p;
-
-INSERT INTO asyncflow.ended_parts (id, name, content_type, bytes, due, shelf)
-SELECT (lpad(to_hex(born / 1000), 12, '0') || '70008000' || lpad(to_hex(i), 12, '0'))::uuid, 1, 'application/json',
-    convert_to(repeat('1', 100), 'UTF8'), born + 86400000000, 9
-FROM asyncflow.preloaded;
 
 INSERT INTO asyncflow.counts
 SELECT f.id, asyncflow.counted_1(9::smallint, born + 86400000000), 0, 0, 0, count(*), 0, 0
@@ -36,9 +32,8 @@ CREATE TABLE asyncflow.preloaded AS
 SELECT begins + i AS born, (lpad(to_hex(begins / 1000), 12, '0') || '70009000' || lpad(to_hex(i), 12, '0'))::uuid AS id
 FROM (SELECT min(begins) AS begins FROM asyncflow.divisions WHERE shelf = 9) d, generate_series(1, {WAITING}) AS s (i);
 
-INSERT INTO asyncflow.jobs (id, version, created, due, rank, flow, policy, flow_version, format, state, priority)
-SELECT w.id, 1, born, born + 30 * 86400000000, born, f.id, p.id, 0, 1, 1, 0
+INSERT INTO asyncflow.jobs (id, version, created, due, rank, flow, policy, flow_version, format, state, priority, request_type, request)
+SELECT w.id, 1, born, born + 30 * 86400000000, born, f.id, p.id, 0, 1, 1, 0, 'application/json', convert_to(repeat('1', 100), 'UTF8')
 FROM asyncflow.preloaded w, (SELECT max(id) AS id FROM asyncflow.flows) f, (SELECT max(id) AS id FROM asyncflow.policies) p;
-INSERT INTO asyncflow.parts SELECT id, 0, 'application/json', convert_to(repeat('1', 100), 'UTF8') FROM asyncflow.preloaded;
 INSERT INTO asyncflow.counts SELECT max(id), NULL, 0, {WAITING}, 0, 0, 0, 0 FROM asyncflow.flows;
 DROP TABLE asyncflow.preloaded;
