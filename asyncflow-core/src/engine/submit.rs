@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -18,7 +18,7 @@ use crate::{
     job::{JobId, JobKey, Stamp, State},
     pause::Pause,
     state,
-    store::{Answers, Batch, Idempotency, Insert, Inserted, Part, Room, StoreError, Unique},
+    store::{Answers, Batch, Claim, Idempotency, Insert, Inserted, Part, Room, StoreError, Unique},
     trace,
     worker::Slot,
 };
@@ -251,7 +251,7 @@ impl Node {
         let delay = (insert.facts.state == State::Scheduled).then_some(insert.facts.due);
         // A job that is to run later needs no slot now.
         let mut slot = if delay.is_none() && self.takes_up(line) { self.slot(line) } else { None };
-        let claims = slot.iter().map(|_| self.claim(line, 1)).collect();
+        let claims = slot.iter().map(|_| self.claim_beside(line, &job)).collect();
         let mut batch = Batch { inserts: vec![insert], claims, ..Batch::default() };
         let (node, line, receiving) = (self.clone(), line.clone(), options.receiving);
         Ok(Box::pin(async move {
@@ -267,6 +267,12 @@ impl Node {
             }
             inserted
         }))
+    }
+
+    /// What a submit claims for its slot: where none is known to wait, its own job, which a store can insert as taken in one step.
+    fn claim_beside(&self, line: &Line, job: &JobKey) -> Claim {
+        let waits = line.backlog.load(Ordering::SeqCst) || line.live.is_limited() || line.policy.spacing.is_some();
+        if waits { self.claim(line, 1) } else { self.claim_job(line, job.clone()) }
     }
 
     /// Starts what was claimed beside a submit; says whether it is the job that was submitted, whose request was read already.

@@ -8,7 +8,7 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot},
 };
 
-use super::{Answers, Attention, Batch, Counts, HintStream, Page, Part, PartName, Query, Store, StoreError};
+use super::{Answers, Attention, Batch, Counts, HintStream, Page, Part, PartName, Pick, Query, Store, StoreError};
 use crate::{
     job::{JobId, JobKey, Record},
     policy::Settings,
@@ -220,6 +220,8 @@ impl Gathering {
         let Self { mut asks, later, .. } = std::mem::take(self);
         later.into_iter().for_each(|ask| self.add(ask));
         asks.retain(|ask| !ask.reply.is_closed());
+        // First those who name the job they take: a new one goes to the claim that came with it, which a store can do in one step.
+        asks.sort_by_key(|ask| ask.batch.claims.iter().any(|claim| matches!(claim.pick, Pick::Next { .. })));
         asks
     }
 }

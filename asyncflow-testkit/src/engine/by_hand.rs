@@ -31,6 +31,8 @@ pub(super) struct Shared {
     pub(super) memory: MemoryStore,
     /// Jobs run as they come.
     pub(super) freely: AtomicBool,
+    /// Under which the engine would take jobs by itself.
+    pub(super) beside: Mutex<HashSet<Token>>,
     /// Under which lost workers held their jobs.
     pub(super) lost: Mutex<HashSet<Token>>,
     pub(super) worker: watch::Sender<Option<Worker>>,
@@ -61,8 +63,12 @@ impl Shared {
         lock(&self.lost).extend(self.record(job).and_then(|record| record.token));
     }
 
-    fn holds_back(&self, claim: &Claim) -> bool {
-        matches!(claim.pick, Pick::Next { .. }) && !self.freely.load(Ordering::SeqCst)
+    /// Whether a claim of this batch is not the test's own, which names a job that is there. A submit's may come again without its insert.
+    fn holds_back(&self, batch: &Batch, claim: &Claim) -> bool {
+        let named = matches!(claim.pick, Pick::Job(_)) && batch.inserts.is_empty();
+        let mut beside = lock(&self.beside);
+        beside.extend((!named).then_some(claim.token));
+        beside.contains(&claim.token) && !self.freely.load(Ordering::SeqCst)
     }
 
     fn is_lost(&self, change: &Change) -> bool {
@@ -82,8 +88,8 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where the engine's jobs live. Who asks it for whatever is ready finds nothing, unless jobs run as they come: jobs are claimed one by
-/// one. And what lost workers write is not applied.
+/// Where the engine's jobs live. Who asks it for whatever is ready, or for what it just made, finds nothing, unless jobs run as they
+/// come: jobs are claimed one by one. And what lost workers write is not applied.
 #[derive(Debug)]
 pub(super) struct ByHand {
     pub(super) store: Faulty<MemoryStore>,
@@ -93,7 +99,7 @@ pub(super) struct ByHand {
 #[async_trait]
 impl Store for ByHand {
     async fn write(&self, batch: &Batch) -> Result<Answers, StoreError> {
-        let held_back: Vec<bool> = batch.claims.iter().map(|claim| self.shared.holds_back(claim)).collect();
+        let held_back: Vec<bool> = batch.claims.iter().map(|claim| self.shared.holds_back(batch, claim)).collect();
         let lost: Vec<bool> = batch.changes.iter().map(|change| self.shared.is_lost(change)).collect();
         let passed = Batch {
             inserts: batch.inserts.clone(),

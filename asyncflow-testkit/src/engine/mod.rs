@@ -126,6 +126,7 @@ impl TestEngine {
         let shared = Arc::new(Shared {
             memory: MemoryStore::with_clock(Arc::new(clock.clone())),
             freely: Default::default(),
+            beside: Mutex::default(),
             lost: Mutex::default(),
             worker: watch::Sender::new(None),
         });

@@ -143,6 +143,16 @@ async fn callers_share_batches_and_get_their_own_answers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_job_goes_to_the_claim_that_came_with_it() {
+    let store = store(Coalescing::default());
+    let own = Batch { claims: vec![Claim { pick: Pick::Job(key(1)), ..claim(2).claims.remove(0) }], ..insert(1, "1") };
+    let answers = all(&store, [claim(1), own, insert(2, "1"), claim(3)]).await;
+    let taken = |nth: usize| answers[nth].as_ref().unwrap().claims[0].jobs[0].record.job.id.as_u128();
+    assert_eq!([taken(0), taken(1)], [2, 1]);
+    assert!(answers[3].as_ref().unwrap().claims[0].jobs.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lone_caller_waits_for_nobody() {
     let store = store(Coalescing::default());
     let began = tokio::time::Instant::now();

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use sqlx::PgPool;
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use crate::{BULK, Entry, Failed, Job, Peer, Running, callers, ran};
+use crate::{AT_ONCE, BULK, Entry, Failed, Job, Peer, Running, callers, ran};
 
 pub(crate) const ONE_BY_ONE: &str = "apalis-postgres, 64 callers";
 
@@ -35,7 +35,7 @@ struct Worker {
 impl Peer for Apalis {
     async fn start(&self, database: &PgPool) -> Result<Box<dyn Running>, Failed> {
         PostgresStorage::setup(database).await?;
-        let config = Config::default().queue("peers").batch_size(200);
+        let config = Config::default().queue("peers").batch_size(AT_ONCE);
         let storage = PostgresStorage::<Job>::new(database).with_config(config);
         let (stop, stopped) = oneshot::channel();
         // A name that is known may not be used again for a while.

@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use asyncflow_core::{
-    Clock, FlowEngine, FlowHandle, JobContext, ManualClock, SystemClock,
+    Clock, FlowEngine, FlowHandle, FlowOptions, JobContext, ManualClock, SystemClock,
     state::{self, Event},
     store::{Batch, Claim, Insert, Part, Pick},
 };
@@ -12,7 +12,7 @@ use asyncflow_postgres::PostgresStore;
 use asyncflow_testkit::store::{LEASE, Subject};
 use sqlx::PgPool;
 
-use crate::{BULK, Entry, Failed, Job, Peer, Running, callers, ran};
+use crate::{AT_ONCE, BULK, Entry, Failed, Job, Peer, Running, callers, ran};
 
 const FLOW: &str = "echo";
 
@@ -47,7 +47,8 @@ struct Runs {
 #[async_trait]
 impl Peer for Engine {
     async fn start(&self, database: &PgPool) -> Result<Box<dyn Running>, Failed> {
-        let engine = FlowEngine::builder().store(store(database).await?).flow(FLOW, echo).start().await?;
+        let options = FlowOptions::new().concurrency(AT_ONCE);
+        let engine = FlowEngine::builder().store(store(database).await?).flow_with(FLOW, echo, options).start().await?;
         Ok(Box::new(Runs { flow: engine.flow(FLOW)?, engine, bulk: self.bulk }))
     }
 }

@@ -38,6 +38,8 @@ pub(crate) const BULK: usize = 1000;
 static RAN: AtomicUsize = AtomicUsize::new(0);
 /// Room for jobs that have been handed in one by one and have not run yet.
 static ROOM: Semaphore = Semaphore::const_new(CALLERS);
+/// Jobs that a worker takes at once, where that is for us to say.
+pub(crate) const AT_ONCE: usize = 200;
 /// Of each pool.
 const CONNECTIONS: u32 = 20;
 /// How long a turn may take.
