@@ -75,6 +75,23 @@ async fn a_worker_does_not_end_the_job_for_a_later_claim_under_its_own_token() {
     assert_eq!(job.wait().await.unwrap(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_node_with_room_starts_its_own_job_and_those_it_did_not_know_of_at_its_next_look() {
+    let (store, faults) = (memory(), Faults::new());
+    let serves =
+        FlowEngine::builder().store(store.clone()).flow("sleep", sleeper).role(Role::Serve).start().await.unwrap();
+    faults.deaf(true);
+    let (_engine, flow) = node(&store, &faults, FlowOptions::new()).await;
+    sleep(SECOND + SECOND / 2).await;
+    let older = serves.flow::<u64, u32>("sleep").unwrap().submit(60_000).await.unwrap();
+    let own = flow.submit(60_000).await.unwrap();
+    let other = flow.job(older.id());
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!([state_of(&own).await, state_of(&other).await], [State::Processing, State::Enqueued]);
+    sleep(SECOND).await;
+    assert_eq!(state_of(&other).await, State::Processing);
+}
+
 /// Lets so many seconds pass while a blocking body holds paused time back.
 async fn pass(seconds: usize) {
     for _ in 0..seconds * 4 {
