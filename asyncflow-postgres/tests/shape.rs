@@ -24,16 +24,26 @@ async fn a_second() {
     tokio::time::sleep(Duration::from_millis(1200)).await;
 }
 
-/// What the server counted of a table, once it has been told.
-async fn counted(behind: &Behind, what: &str, table: &str) -> i64 {
+/// What the server counted, once it has been told.
+async fn counted(behind: &Behind, sql: &str) -> i64 {
+    a_second().await;
+    behind.subject.store.check().await.unwrap();
     a_second().await;
     behind.run("SELECT pg_stat_clear_snapshot()").await;
-    let sql = format!(
-        "SELECT coalesce(sum({what}), 0)::bigint FROM pg_stat_user_tables WHERE schemaname = '{}' AND relname LIKE '{table}'",
-        behind.schema
-    );
-    behind.ask(&sql).await
+    behind.ask(sql).await
 }
+
+/// How many rows of jobs that live were changed.
+const CHANGED: &str = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relid = 'asyncflow.jobs'::regclass";
+/// And how many of them without a change of an index.
+const HOT: &str = "SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relid = 'asyncflow.jobs'::regclass";
+/// How many blocks of the jobs that live, and of their indexes, have been looked at.
+const BLOCKS: &str = "SELECT heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read FROM pg_statio_user_tables
+    WHERE relid = 'asyncflow.jobs'::regclass";
+/// How often something was looked for among the values that are too long for their tables' rows.
+const LONG_ONES: &str = "SELECT sum(seq_scan + coalesce(idx_scan, 0))::bigint
+    FROM pg_stat_all_tables s JOIN pg_class c ON c.reltoastrelid = s.relid
+    WHERE c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'asyncflow.jobs'::regclass)";
 
 #[tokio::test]
 async fn heartbeats_and_reports_touch_no_index() {
@@ -45,7 +55,7 @@ async fn heartbeats_and_reports_touch_no_index() {
     for _ in 0..20 {
         held.push(subject.running().await);
     }
-    let before = (counted(&behind, "n_tup_upd", "jobs").await, counted(&behind, "n_tup_hot_upd", "jobs").await);
+    let before = (counted(&behind, CHANGED).await, counted(&behind, HOT).await);
     for n in 0..10 {
         let changes = held.iter().map(|record| {
             let event = match n % 2 {
@@ -58,22 +68,9 @@ async fn heartbeats_and_reports_touch_no_index() {
         let changed = subject.write(Batch { changes: changes.collect(), ..Batch::default() }).await.changes;
         assert!(changed.iter().all(|changed| matches!(changed, Changed::Applied(_))));
     }
-    a_second().await;
-    subject.store.check().await.unwrap();
-    let after = (counted(&behind, "n_tup_upd", "jobs").await, counted(&behind, "n_tup_hot_upd", "jobs").await);
+    let after = (counted(&behind, CHANGED).await, counted(&behind, HOT).await);
     let (updates, hot) = (after.0 - before.0, after.1 - before.1);
     assert!(updates >= 200 && hot * 10 >= updates * 9, "{hot} of {updates} touched no index");
-}
-
-/// How many blocks of the jobs that live, and of their indexes, have been looked at.
-async fn blocks(behind: &Behind) -> i64 {
-    a_second().await;
-    behind.subject.store.check().await.unwrap();
-    a_second().await;
-    behind.run("SELECT pg_stat_clear_snapshot()").await;
-    behind
-        .ask("SELECT heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read FROM pg_statio_user_tables WHERE relid = 'asyncflow.jobs'::regclass")
-        .await
 }
 
 #[tokio::test]
@@ -99,14 +96,14 @@ async fn a_claim_looks_at_no_more_of_the_line_than_it_takes() {
         last = inserts.last().map(|insert| insert.job.clone());
         subject.write(Batch { inserts, ..Batch::default() }).await;
     }
-    let before = blocks(&behind).await;
+    let before = counted(&behind, BLOCKS).await;
     let mut taken = 0;
     for _ in 0..10 {
         taken += take().await;
     }
     taken += subject.claim(Pick::Job(last.unwrap()), subject.token()).await.len();
     assert_eq!(taken, 151);
-    let blocks = blocks(&behind).await - before;
+    let blocks = counted(&behind, BLOCKS).await - before;
     assert!(blocks < 151 * 30, "{blocks} blocks for 151 jobs");
 }
 
@@ -126,27 +123,13 @@ async fn a_new_job_looks_at_none_of_those_of_another_owner() {
         let inserts = (0..1000).map(|_| of(Some("greedy"))).collect();
         subject.write(Batch { inserts, ..Batch::default() }).await;
     }
-    let before = blocks(&behind).await;
+    let before = counted(&behind, BLOCKS).await;
     for n in 0..50 {
         subject.add(of(Some(&n.to_string()))).await;
     }
     subject.add(of(None)).await;
-    let blocks = blocks(&behind).await - before;
+    let blocks = counted(&behind, BLOCKS).await - before;
     assert!(blocks < 51 * 60, "{blocks} blocks for 51 jobs");
-}
-
-/// How often something was looked for among the values that are too long for their tables' rows.
-async fn long_ones(behind: &Behind) -> i64 {
-    a_second().await;
-    behind.subject.store.check().await.unwrap();
-    a_second().await;
-    behind.run("SELECT pg_stat_clear_snapshot()").await;
-    let sql = format!(
-        "SELECT sum(seq_scan + coalesce(idx_scan, 0))::bigint FROM pg_stat_all_tables s JOIN pg_class c ON c.reltoastrelid = s.relid
-        WHERE c.relnamespace = '{}'::regnamespace",
-        behind.schema
-    );
-    behind.ask(&sql).await
 }
 
 #[tokio::test]
@@ -164,7 +147,7 @@ async fn a_status_read_loads_no_part() {
         }
         jobs.push(waiting.job);
     }
-    let before = long_ones(&behind).await;
+    let before = counted(&behind, LONG_ONES).await;
     for _ in 0..20 {
         for job in &jobs {
             assert!(subject.get(job).await.is_some());
@@ -172,11 +155,11 @@ async fn a_status_read_loads_no_part() {
         subject.states().await;
         subject.due(9).await;
     }
-    assert_eq!(long_ones(&behind).await, before, "parts were looked at");
+    assert_eq!(counted(&behind, LONG_ONES).await, before, "parts were looked at");
     for (job, name) in jobs.iter().zip([PartName::Request, PartName::Outcome]) {
         assert_eq!(subject.part(job, name).await.as_ref(), Some(&long));
     }
-    assert!(long_ones(&behind).await > before, "what is counted is told");
+    assert!(counted(&behind, LONG_ONES).await > before, "what is counted is told");
 }
 
 /// A job that is kept for so long.

@@ -124,6 +124,11 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// Others may wait for a slot.
+    pub(crate) fn others_may_wait(&self) -> bool {
+        self.live.is_limited() || self.backlog.load(Ordering::SeqCst)
+    }
+
     /// Bytes of requests that it may still take up.
     pub(crate) fn bytes_free(&self) -> usize {
         self.options.max_bytes.saturating_sub(self.bytes.load(Ordering::Relaxed))

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -271,8 +271,10 @@ impl Node {
 
     /// What a submit claims for its slot: where none is known to wait, its own job, which a store can insert as taken in one step.
     fn claim_beside(&self, line: &Line, job: &JobKey) -> Claim {
-        let waits = line.backlog.load(Ordering::SeqCst) || line.live.is_limited() || line.policy.spacing.is_some();
-        if waits { self.claim(line, 1) } else { self.claim_job(line, job.clone()) }
+        match line.others_may_wait() || line.policy.spacing.is_some() {
+            true => self.claim(line, 1),
+            false => self.claim_job(line, job.clone()),
+        }
     }
 
     /// Starts what was claimed beside a submit; says whether it is the job that was submitted, whose request was read already.

@@ -22,8 +22,8 @@ impl Node {
         end.report = running.last_report();
         let Some(mut batch) = self.ending(line, running, end) else { return };
         // Nothing is taken up behind a body that goes on. The flag stays: all who end meanwhile take up a job in the same way.
-        let more = line.live.is_limited() || line.backlog.load(Ordering::SeqCst);
-        let wanted = self.phase() == Phase::Open && more && !line.live.is_paused() && !running.is_busy();
+        let wanted =
+            self.phase() == Phase::Open && line.others_may_wait() && !line.live.is_paused() && !running.is_busy();
         batch.claims.extend(wanted.then(|| self.claim(line, 1)));
         loop {
             let answers = match self.write(&batch).await {

@@ -82,13 +82,12 @@ pub(super) fn looked(claim: &Claim, taken: &Taken, flow: i32, floor: i64, began:
 
 /// Of each claim the run that it is of: claims without limits that take one job each from one line, or jobs by name, follow each other in
 /// one. None for a claim under an earlier one's token.
-fn runs(claims: &[Claim], flows: &[i32]) -> Vec<Option<i32>> {
+fn runs(claims: &[Claim], flows: &[i32], versions: &[Option<String>]) -> Vec<Option<i32>> {
     let (mut tokens, mut lines, mut begun) = (HashSet::new(), HashMap::new(), 0);
-    let run = |(claim, flow): (&Claim, &i32)| {
+    let run = |((claim, flow), versions): ((&Claim, &i32), _)| {
         let line = match &claim.pick {
             _ if claim.limits.is_some() => None,
-            Pick::Job(_) => Some(None),
-            Pick::Next { versions, jobs: 1, .. } => Some(Some(listed(versions))),
+            Pick::Job(_) | Pick::Next { jobs: 1, .. } => Some(versions),
             Pick::Next { .. } => None,
         };
         if !tokens.insert(claim.token.as_u128()) {
@@ -103,7 +102,7 @@ fn runs(claims: &[Claim], flows: &[i32]) -> Vec<Option<i32>> {
             }
         }
     };
-    claims.iter().zip(flows).map(run).collect()
+    claims.iter().zip(flows).zip(versions).map(run).collect()
 }
 
 pub(super) fn push<'a>(
@@ -118,16 +117,14 @@ pub(super) fn push<'a>(
     at_once.iter().flatten().for_each(|claim| fused[*claim] = true);
     let any = !claims.is_empty();
     params.push(any.then_some(fused), Type::BOOL_ARRAY);
-    params.push(any.then(|| runs(claims, flows)), Type::INT4_ARRAY);
+    let versions = versions(claims);
+    params.push(any.then(|| runs(claims, flows, &versions)), Type::INT4_ARRAY);
     params.push(any.then(|| flows.to_vec()), Type::INT4_ARRAY);
     params.rare(Type::UUID_ARRAY, claims, |claim| match &claim.pick {
         Pick::Job(job) => Some(row::uuid(job.id)),
         Pick::Next { .. } => None,
     });
-    params.rare(Type::TEXT_ARRAY, claims, |claim| match &claim.pick {
-        Pick::Next { versions, .. } => Some(listed(versions)),
-        Pick::Job(_) => None,
-    });
+    params.push(versions.iter().any(Option::is_some).then_some(versions), Type::TEXT_ARRAY);
     params.column(Type::INT8_ARRAY, claims, |claim| match &claim.pick {
         Pick::Next { jobs, .. } => bounded(*jobs).min(MOST_JOBS),
         Pick::Job(_) => 1,
@@ -151,12 +148,16 @@ pub(super) fn push<'a>(
     limit(|limits| limits.rate_per_key.map(|rate| spans(rate).1));
 }
 
-/// Numbers as the text of an array.
-fn listed(versions: &[u16]) -> String {
-    let mut versions = versions.to_vec();
-    versions.sort_unstable();
-    versions.dedup();
-    format!("{{{}}}", versions.iter().map(u16::to_string).collect::<Vec<_>>().join(","))
+/// Of each claim for what is next the versions that it takes, as the text of an array.
+fn versions(claims: &[Claim]) -> Vec<Option<String>> {
+    let listed = |claim: &Claim| {
+        let Pick::Next { versions, .. } = &claim.pick else { return None };
+        let mut versions = versions.to_vec();
+        versions.sort_unstable();
+        versions.dedup();
+        Some(format!("{{{}}}", versions.iter().map(u16::to_string).collect::<Vec<_>>().join(",")))
+    };
+    claims.iter().map(listed).collect()
 }
 
 /// For how long one start counts, and as many as there may be at once: what the rate itself makes of nothing, and of the end of time.
@@ -198,12 +199,12 @@ mod tests {
         ];
         let flows: Vec<_> = picks.iter().map(|(flow, _)| *flow).collect();
         let mut claims: Vec<_> = picks.into_iter().zip(1..).map(|((_, pick), token)| claim(token, pick)).collect();
-        assert_eq!(runs(&claims, &flows), [1, 2, 1, 3, 4, 5, 6, 2, 6, 7].map(Some));
+        assert_eq!(runs(&claims, &flows, &versions(&claims)), [1, 2, 1, 3, 4, 5, 6, 2, 6, 7].map(Some));
         claims[2].token = claims[0].token;
         claims[7].limits = Some(Arc::default());
         claims[1].limits = Some(Arc::default());
         assert_eq!(
-            runs(&claims, &flows),
+            runs(&claims, &flows, &versions(&claims)),
             [Some(1), Some(2), None, Some(3), Some(4), Some(5), Some(6), Some(7), Some(6), Some(8)]
         );
     }
