@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    by_id::ById,
+    by_id::{ById, HasId},
     flow::{Running, Stop},
     job::JobId,
     sync::{
@@ -31,7 +31,7 @@ pub(crate) struct Crew {
 impl Crew {
     /// Adds a job, until the guard is dropped. Who ran it here under an earlier claim has lost it.
     pub(super) fn enter(&self, running: Arc<Running>) -> Member<'_> {
-        let before = self.shard(running.id).insert(running.id, running.clone());
+        let before = self.shard(running.id).insert(running.clone());
         if let Some(before) = before {
             before.tell(Stop::Lost);
         }
@@ -42,7 +42,7 @@ impl Crew {
     }
 
     pub(crate) fn get(&self, id: JobId) -> Option<Arc<Running>> {
-        self.shard(id).get(&id).cloned()
+        self.shard(id).get(id).cloned()
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Running>> {
@@ -90,6 +90,12 @@ impl Crew {
     }
 }
 
+impl HasId for Arc<Running> {
+    fn id(&self) -> JobId {
+        self.id
+    }
+}
+
 /// A job's place in the crew.
 pub(super) struct Member<'a> {
     crew: &'a Crew,
@@ -101,8 +107,8 @@ impl Drop for Member<'_> {
         // The job may have come back to this node under a new claim, whose entry it is then.
         let id = self.running.id;
         let mut shard = self.crew.shard(id);
-        if shard.get(&id).is_some_and(|other| Arc::ptr_eq(other, &self.running)) {
-            shard.remove(&id);
+        if shard.get(id).is_some_and(|other| Arc::ptr_eq(other, &self.running)) {
+            shard.remove(id);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     wheel::Wheel,
 };
 use crate::{
-    by_id::ById,
+    by_id::{ById, HasId},
     job::{JobId, JobKey, Record, Stamp, Token},
     store::{Part, PartName, Parts, Patch},
 };
@@ -49,6 +49,12 @@ impl Entry {
     }
 }
 
+impl HasId for Box<Entry> {
+    fn id(&self) -> JobId {
+        self.record.job.id
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Shard {
     jobs: ById<Box<Entry>>,
@@ -63,7 +69,7 @@ impl Shard {
 
     /// The job of this id, whichever flow it is of.
     pub(super) fn any(&self, id: JobId) -> Option<&Entry> {
-        self.jobs.get(&id).map(|entry| &**entry)
+        self.jobs.get(id).map(|entry| &**entry)
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
@@ -73,7 +79,7 @@ impl Shard {
     /// Adds a job that its queue has let in.
     pub(super) fn insert(&mut self, mut entry: Entry, now: Stamp) {
         self.wheel.put_new(&mut entry, now);
-        self.jobs.insert(entry.record.job.id, Box::new(entry));
+        self.jobs.insert(Box::new(entry));
     }
 
     /// Applies a patch that is no purge; says too whether jobs that were held back may be taken now.
@@ -84,7 +90,7 @@ impl Shard {
         token: Option<Token>,
         now: Stamp,
     ) -> Option<(&Entry, bool)> {
-        let entry = self.jobs.get_mut(&id)?;
+        let entry = self.jobs.get_mut(id)?;
         let stood = Stood::of(&entry.record);
         patch.apply(&mut entry.record, token, now);
         entry.put(&patch.parts);
@@ -96,12 +102,9 @@ impl Shard {
 
     /// Removes a job; says too whose jobs were held back and may be taken now.
     pub(super) fn remove(&mut self, id: JobId) -> Option<(Record, Option<Arc<Queue>>)> {
-        let entry = self.jobs.remove(&id)?;
+        let entry = self.jobs.remove(id)?;
         let freed = entry.queue.left(&entry.record);
-        // Memory goes back once three quarters of it lie idle: each such step is paid for by the removals before it.
-        if self.jobs.capacity() > 64 && self.jobs.len() < self.jobs.capacity() / 4 {
-            self.jobs.shrink_to(self.jobs.len() * 2);
-        }
+        self.jobs.give_back();
         Some((entry.record, freed.then_some(entry.queue)))
     }
 

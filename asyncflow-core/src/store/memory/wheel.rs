@@ -53,7 +53,7 @@ impl Wheel {
             let Some(ids) = self.buckets.get_mut(&at) else { break };
             let mut index = 0;
             while let Some(id) = ids.get(index).copied().filter(|_| left > 0) {
-                match jobs.get_mut(&id).filter(|entry| entry.bucket == at) {
+                match jobs.get_mut(id).filter(|entry| entry.bucket == at) {
                     Some(entry) if entry.record.due <= now => {
                         found(entry);
                         left -= 1;
@@ -77,7 +77,7 @@ impl Wheel {
             next = self.buckets.range(at + 1..).next().map(|(at, _)| *at);
         }
         for id in later {
-            if let Some(entry) = jobs.get_mut(&id) {
+            if let Some(entry) = jobs.get_mut(id) {
                 self.put(entry, now);
             }
         }
