@@ -119,7 +119,8 @@ impl Work<'_> {
         Ok(ready)
     }
 
-    /// The first jobs of a query, up to so many and so many bytes of requests. It is not the query that ends at a limit: a bound one has
+    /// The first jobs of a query, up to so many, or with the first one whose request is too large beside theirs: what another query finds
+    /// behind that one may not be taken before it. It is not the query that ends at a limit: a bound one has
     /// SQLite prepare it anew at every run.
     fn find(&mut self, sql: &str, params: impl Params, jobs: usize, bytes: usize) -> Result<Vec<Found>> {
         let mut query = self.db.prepare_cached(sql)?;
@@ -128,11 +129,12 @@ impl Work<'_> {
         while room.jobs > 0 {
             let Some(row) = rows.next()? else { break };
             let both = row::record(row, self.db, self.names).and_then(|record| Ok((record, row::request(row)?)));
-            let Some((record, request)) = row::readable(both)? else { continue };
-            if !room.takes(&request) {
+            let Some(both) = row::readable(both)? else { continue };
+            let fits = room.takes(&both.1);
+            found.push(both);
+            if !fits {
                 break;
             }
-            found.push((record, request));
         }
         Ok(found)
     }

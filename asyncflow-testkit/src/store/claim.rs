@@ -161,18 +161,24 @@ pub async fn at_most_jobs(subject: &Subject) {
     assert!(taken(subject, next(1)).await.is_empty());
 }
 
-/// A claim stops before its requests have more bytes than it takes; one job is taken, however large. None is passed over for its size.
+/// A claim stops before its requests have more bytes than it takes; one job is taken, however large. None is passed over for its size,
+/// whichever owner's or version's comes behind it.
 pub async fn at_most_bytes(subject: &Subject) {
-    let mut jobs = Vec::new();
-    for size in [100, 100, 1000, 10, 1] {
-        let request = Part { bytes: vec![b' '; size].into(), ..Part::json("") };
-        jobs.push(subject.add(Insert { request, ..subject.job() }).await.job.id);
+    let plain: fn(&Subject, usize) -> Insert = |subject, _| subject.job();
+    let owned = |subject: &Subject, nth| Insert { owner: (nth % 2 == 0).then(|| "ann".into()), ..subject.job() };
+    let mixed = |subject: &Subject, nth| Insert { flow_version: nth as u16 % 2, ..subject.job() };
+    for job in [plain, owned, mixed] {
+        let mut jobs = Vec::new();
+        for (nth, size) in [100, 100, 1000, 10, 1].into_iter().enumerate() {
+            let request = Part { bytes: vec![b' '; size].into(), ..Part::json("") };
+            jobs.push(subject.add(Insert { request, ..job(subject, nth) }).await.job.id);
+        }
+        let most = |bytes| Pick::Next { flow: FLOW.into(), versions: Arc::new([0, 1]), jobs: 9, bytes };
+        assert_eq!(taken(subject, most(210)).await, jobs[..2]);
+        assert_eq!(taken(subject, most(1009)).await, jobs[2..3]);
+        assert_eq!(taken(subject, most(0)).await, jobs[3..4], "one is taken, and nothing more fits");
+        assert_eq!(taken(subject, most(0)).await, jobs[4..]);
     }
-    let most = |bytes| Pick::Next { flow: FLOW.into(), versions: Arc::new([0]), jobs: 9, bytes };
-    assert_eq!(taken(subject, most(200)).await, jobs[..2]);
-    assert_eq!(taken(subject, most(1009)).await, jobs[2..3]);
-    assert_eq!(taken(subject, most(0)).await, jobs[3..4], "one is taken, and nothing more fits");
-    assert_eq!(taken(subject, most(0)).await, jobs[4..]);
 }
 
 /// Jobs of other flows are not taken.
