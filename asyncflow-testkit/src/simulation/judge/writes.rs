@@ -265,8 +265,10 @@ impl Judge {
         } else if before.state != State::Enqueued {
             self.rule(NO_WAY_BACK, Some(index), format_args!("a job is claimed that is {}", before.state));
         }
-        let late = late && self.cases[index].hold.as_ref().is_none_or(|hold| hold.late || !again);
-        self.cases[index].hold = Some(Hold { life, renewed: self.now, late, failures: 0 });
+        // Of a claim that lands once more, too late, its worker never knows: it goes by what it knew before.
+        if !(late && again) {
+            self.cases[index].hold = Some(Hold { life, renewed: self.now, late, failures: 0 });
+        }
         self.become_(index, now);
         if !again {
             self.within_limits(index, claim);
