@@ -79,9 +79,9 @@ fn main() -> ExitCode {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
     let counts = *all.lock().unwrap_or_else(PoisonError::into_inner);
-    let seconds = began.elapsed().as_secs_f64();
+    let (seconds, ran) = (began.elapsed().as_secs_f64(), next.into_inner().min(end).saturating_sub(seed));
     println!(
-        "{seeds} seeds from {seed}: {} jobs, {} runs, {} writes, {} answers, {} lost leases, {} faults \
+        "{ran} seeds from {seed}: {} jobs, {} runs, {} writes, {} answers, {} lost leases, {} faults \
          ({} calls, {} delays, {} hints, {} nodes), {} virtual hours, in {seconds:.1} s: {:.0} jobs a second",
         counts.jobs,
         counts.runs,
