@@ -1,6 +1,6 @@
 //! Maps by id that keep no key beside the value, and hash next to nothing: the low half of an id is random already.
 
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table::Entry};
 
 use crate::job::JobId;
 
@@ -11,8 +11,8 @@ pub(crate) trait HasId {
 
 /// A map of values by their ids.
 ///
-/// A slot is as small as the value: of boxed values it takes a third of what a key beside them would make of it, and as much more of it
-/// lies in the cache where a look-up comes to one of very many.
+/// A slot is as small as the value: of boxed values it takes a third of what a key beside them would make of it, so more of the table lies
+/// in the cache where a look-up comes to one of very many.
 pub(crate) struct ById<V> {
     table: HashTable<V>,
 }
@@ -35,11 +35,13 @@ impl<V: HasId> ById<V> {
     /// Puts it in; gives back what was there under its id.
     pub(crate) fn insert(&mut self, value: V) -> Option<V> {
         let id = value.id();
-        if let Some(before) = self.get_mut(id) {
-            return Some(std::mem::replace(before, value));
+        match self.table.entry(hash(id), |other| other.id() == id, |other| hash(other.id())) {
+            Entry::Occupied(mut before) => Some(std::mem::replace(before.get_mut(), value)),
+            Entry::Vacant(place) => {
+                place.insert(value);
+                None
+            }
         }
-        self.table.insert_unique(hash(id), value, |value| hash(value.id()));
-        None
     }
 
     pub(crate) fn remove(&mut self, id: JobId) -> Option<V> {
