@@ -74,8 +74,8 @@ impl PostgresStoreBuilder {
     }
 
     async fn connect_now(self) -> Result<PostgresStore, StoreError> {
-        let in_flight = Coalescing::default().in_flight(self.connections.div_ceil(2));
-        Ok(PostgresStore::new(Coalesced::new(Database::connect(self).await?, in_flight)?))
+        let coalescing = Coalescing::default().in_flight(self.connections.div_ceil(2)).reads(self.connections / 2);
+        Ok(PostgresStore::new(Coalesced::new(Database::connect(self).await?, coalescing)?))
     }
 }
 

@@ -76,6 +76,7 @@ impl SqliteStoreBuilder {
     /// # Errors
     /// There is no tokio runtime here, or the file cannot be used: it names the file and what to do.
     pub async fn open(self) -> Result<SqliteStore, StoreError> {
+        let readers = self.readers;
         // Opening reads and syncs the file: off the async threads.
         let (reply, opened) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
@@ -85,6 +86,6 @@ impl SqliteStoreBuilder {
             })
             .map_err(|error| StoreError::unavailable(format_args!("no thread could be started: {error}")))?;
         let file = opened.await.map_err(|_| StoreError::unavailable("opening the file panicked"))??;
-        Ok(SqliteStore::new(Coalesced::new(file, Coalescing::default())?))
+        Ok(SqliteStore::new(Coalesced::new(file, Coalescing::default().reads(readers))?))
     }
 }

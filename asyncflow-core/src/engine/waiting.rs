@@ -131,15 +131,12 @@ impl Node {
         until: Until,
         patience: Duration,
     ) -> Result<Option<Record>, StoreError> {
-        let mut record = self.read(job.clone(), |_| true).await?;
-        if patience.is_zero() || record.as_ref().is_none_or(|record| until.holds(record)) {
-            return Ok(record);
-        }
-        let Some(place) = self.waiting.enter(job) else { return Ok(record) };
+        // Entered before the first look, or a change in between would be missed.
+        let place = if patience.is_zero() { None } else { self.waiting.enter(job) };
+        let Some(place) = place else { return self.read(job.clone(), |_| true).await };
         let mut patience = pin!(self.on_runtime(|| tokio::time::sleep(patience)));
         loop {
-            // Read anew after entering, or a change in between would be missed.
-            record = self.read(job.clone(), |_| true).await?;
+            let record = self.read(job.clone(), |_| true).await?;
             if self.phase() > Phase::Open || record.as_ref().is_none_or(|record| until.holds(record)) {
                 return Ok(record);
             }

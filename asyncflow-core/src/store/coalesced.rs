@@ -1,5 +1,7 @@
 //! Many callers, one round trip: while one batch is on its way, the next gathers.
 
+mod reads;
+
 use std::{collections::HashSet, fmt, sync::Arc};
 
 use async_trait::async_trait;
@@ -8,6 +10,7 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot},
 };
 
+use self::reads::Reads;
 use super::{Answers, Attention, Batch, Counts, HintStream, Page, Part, PartName, Pick, Query, Store, StoreError};
 use crate::{
     job::{JobId, JobKey, Record},
@@ -25,7 +28,9 @@ const MOST_LATER: usize = 4096;
 pub struct Coalescing {
     /// Batches that may be on their way at once; 1 unless set.
     pub in_flight: usize,
-    /// Entries at which a batch takes no further company; 256 unless set.
+    /// Reads of records that may be on their way at once; 4 unless set.
+    pub reads: usize,
+    /// Entries (or records to read) at which a batch takes no further company; 256 unless set.
     pub entries: usize,
     /// Bytes of parts at which a batch takes no further company; 8 MiB unless set.
     pub bytes: usize,
@@ -33,7 +38,7 @@ pub struct Coalescing {
 
 impl Default for Coalescing {
     fn default() -> Self {
-        Self { in_flight: 1, entries: 256, bytes: 8 << 20 }
+        Self { in_flight: 1, reads: 4, entries: 256, bytes: 8 << 20 }
     }
 }
 
@@ -41,6 +46,12 @@ impl Coalescing {
     /// Sets how many batches may be on their way at once.
     pub fn in_flight(mut self, batches: usize) -> Self {
         self.in_flight = batches.max(1);
+        self
+    }
+
+    /// Sets how many reads of records may be on their way at once: those that come meanwhile share the next.
+    pub fn reads(mut self, reads: usize) -> Self {
+        self.reads = reads.max(1);
         self
     }
 
@@ -57,13 +68,14 @@ impl Coalescing {
     }
 }
 
-/// A store whose callers share round trips: a lone one waits for nobody, and a thousand share a transaction and a disk sync.
+/// A store whose callers share round trips: a lone one waits for nobody, and a thousand share a transaction and a disk sync, or a read.
 ///
 /// A task of its own sends the batches, so a caller that goes away leaves none half sent; what has not been sent by then is not sent at
 /// all, so that nothing lands long after its asker gave up, and a store that hangs gathers no more than its callers hold. Renewals of
 /// leases do not queue behind other writes. A batch of which one entry can never be taken is sent again in halves, so that entry fails alone.
 pub struct Coalesced<S> {
     inner: Arc<S>,
+    reads: Reads<S>,
     writes: mpsc::Sender<Ask>,
     renewals: mpsc::Sender<Ask>,
 }
@@ -88,7 +100,8 @@ impl<S: Store> Coalesced<S> {
             runtime.spawn(drive(inner.clone(), queue, coalescing));
             asks
         };
-        Ok(Self { writes: lane(), renewals: lane(), inner })
+        let reads = Reads::new(inner.clone(), coalescing, &runtime);
+        Ok(Self { writes: lane(), renewals: lane(), reads, inner })
     }
 
     /// The store within.
@@ -105,13 +118,12 @@ impl<S: Store> Store for Coalesced<S> {
             && batch.changes.iter().all(|change| change.patch.quiet);
         let lane = if renews { &self.renewals } else { &self.writes };
         let (reply, answers) = oneshot::channel();
-        let gone = || StoreError::unavailable("the task that sends its batches has ended");
         lane.send(Ask { batch: batch.clone(), reply }).await.map_err(|_| gone())?;
         answers.await.map_err(|_| gone())?
     }
 
     async fn get(&self, jobs: &[JobKey]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.inner.get(jobs).await
+        self.reads.get(jobs).await
     }
 
     async fn part(&self, job: &JobKey, name: PartName) -> Result<Option<Part>, StoreError> {
@@ -151,6 +163,10 @@ impl<S: fmt::Debug> fmt::Debug for Coalesced<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Coalesced").field(&self.inner).finish()
     }
+}
+
+fn gone() -> StoreError {
+    StoreError::unavailable("the task that sends what it is asked has ended")
 }
 
 /// Gathers what is asked and sends it, until nobody can ask any more.

@@ -14,11 +14,12 @@ use crate::{
     store::{Change, Changed, Claim, Guard, Insert, Inserted, MemoryStore, Patch, Pick, Room},
 };
 
-/// A memory store that takes a millisecond a batch, counts them, and rejects batches with a poisoned request.
+/// A memory store that takes a millisecond a batch or a read, counts them, and rejects batches with a poisoned request.
 #[derive(Debug, Default)]
 struct Slow {
     store: MemoryStore,
     sizes: Mutex<Vec<usize>>,
+    read: Mutex<Vec<usize>>,
     at_once: AtomicUsize,
     most_at_once: AtomicUsize,
 }
@@ -46,7 +47,15 @@ impl Store for Slow {
         Ok(answers)
     }
     async fn get(&self, jobs: &[JobKey]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.store.get(jobs).await
+        let at_once = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        self.at_once.fetch_sub(1, Ordering::SeqCst);
+        self.read.lock().unwrap().push(jobs.len());
+        match jobs.contains(&key(UNREADABLE)) {
+            true => Err(StoreError::rejected("it cannot be read")),
+            false => self.store.get(jobs).await,
+        }
     }
     async fn part(&self, job: &JobKey, name: PartName) -> Result<Option<Part>, StoreError> {
         self.store.part(job, name).await
@@ -73,6 +82,9 @@ impl Store for Slow {
         self.store.hints()
     }
 }
+
+/// A job whose record cannot be read.
+const UNREADABLE: u128 = 666;
 
 fn key(n: u128) -> JobKey {
     JobKey { flow: "f".into(), id: JobId::from_u128(n) }
@@ -202,6 +214,56 @@ async fn a_caller_that_goes_away_leaves_its_batch_whole() {
     }
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert!(store.get(&[key(1)]).await.unwrap()[0].is_some());
+}
+
+async fn read(
+    store: &Arc<Coalesced<Slow>>,
+    ids: impl IntoIterator<Item = u128>,
+) -> Vec<Result<Option<u128>, StoreError>> {
+    let get = |id| {
+        let store = store.clone();
+        async move { Ok(store.get(&[key(id)]).await?.remove(0).map(|record| record.job.id.as_u128())) }
+    };
+    let tasks: Vec<_> = ids.into_iter().map(|id| tokio::spawn(get(id))).collect();
+    let mut records = Vec::new();
+    for task in tasks {
+        records.push(task.await.unwrap());
+    }
+    records
+}
+
+#[tokio::test(start_paused = true)]
+async fn readers_share_reads_and_get_their_own_records() {
+    let store = store(Coalescing::default().reads(2));
+    all(&store, (1000..1500).map(|n| insert(n, "1"))).await;
+    let records = read(&store, 1000..2000).await;
+    assert!(records.iter().zip(1000..).all(|(record, n)| *record.as_ref().unwrap() == (n < 1500).then_some(n)));
+    let sizes = store.inner().read.lock().unwrap().clone();
+    assert!(sizes.len() < 10 && sizes.iter().all(|size| *size <= 256), "{sizes:?}");
+    assert_eq!(store.inner().most_at_once.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_cannot_be_read_is_the_error_of_its_reader() {
+    let store = store(Coalescing::default());
+    for (n, record) in read(&store, 600..700).await.into_iter().enumerate() {
+        assert_eq!(record.is_err(), n == 66, "{n}: {record:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_goes_away_is_not_read_for() {
+    let store = store(Coalescing::default().reads(1));
+    let first = tokio::spawn({
+        let store = store.clone();
+        async move { store.get(&[key(1)]).await }
+    });
+    tokio::task::yield_now().await;
+    let given_up = tokio::time::timeout(Duration::from_micros(10), store.get(&[key(2)])).await;
+    assert!(given_up.is_err());
+    first.await.unwrap().unwrap();
+    assert!(store.get(&[key(3)]).await.unwrap()[0].is_none());
+    assert_eq!(*store.inner().read.lock().unwrap(), [1, 1]);
 }
 
 /// Bytes that are counted as long as they are held.
