@@ -4,7 +4,7 @@
 -- over: a little at a time, and nothing where another does it. Returns the divisions that there are.
 CREATE FUNCTION asyncflow.tend_1(p_now bigint, p_area integer, p_shelves smallint[]) RETURNS TABLE (shelf smallint, begins bigint, ends bigint)
 LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET lock_timeout = '100ms'
+SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET lock_timeout = '20ms'
 AS $body$
 DECLARE
     now_ bigint := asyncflow.now_1(p_now);
@@ -49,9 +49,10 @@ BEGIN
     END LOOP;
     -- A minute more: the clock that made an id need not be this one.
     FOR d IN SELECT * FROM asyncflow.divisions v
-        WHERE v.ends + 375000000 * (2::bigint ^ (v.shelf - 1))::bigint + 60000000 < p_now ORDER BY v.ends LIMIT 2
+        WHERE v.ends + 375000000 * (2::bigint ^ (v.shelf - 1))::bigint + 60000000 < p_now AND (v.again <= p_now OR v.again IS NULL)
+        ORDER BY v.ends LIMIT 2
     LOOP
-        PERFORM asyncflow.drop_division_1(d.shelf, d.begins);
+        PERFORM asyncflow.drop_division_1(p_now, d.shelf, d.begins);
     END LOOP;
 END $body$;
 
@@ -65,19 +66,23 @@ DECLARE
     shelf    text := 'ended_' || p_shelf;
     division text := shelf || '_' || p_begins;
 BEGIN
-    EXECUTE format('CREATE TABLE IF NOT EXISTS %1$I.%2$I PARTITION OF %1$I.ended FOR VALUES IN (%3$s) PARTITION BY RANGE (id)', 'asyncflow',
-        shelf, p_shelf);
+    -- Made apart and then attached, for which nobody who reads need end.
+    IF to_regclass(format('%I.%I', 'asyncflow', shelf)) IS NULL THEN
+        EXECUTE format('CREATE TABLE %1$I.%2$I (LIKE %1$I.ended INCLUDING ALL) PARTITION BY RANGE (id)', 'asyncflow', shelf);
+        EXECUTE format('ALTER TABLE %1$I.ended ATTACH PARTITION %1$I.%2$I FOR VALUES IN (%3$s)', 'asyncflow', shelf, p_shelf);
+    END IF;
     EXECUTE format('CREATE TABLE %1$I.%2$I (LIKE %1$I.%3$I INCLUDING ALL)', 'asyncflow', division, shelf);
     EXECUTE format('ALTER TABLE %1$I.%3$I ATTACH PARTITION %1$I.%2$I FOR VALUES FROM (%4$L) TO (%5$L)', 'asyncflow', division, shelf,
         asyncflow.id_at_1(p_begins), asyncflow.id_at_1(p_ends));
     INSERT INTO asyncflow.divisions VALUES (p_shelf, p_begins, p_ends);
 END $body$;
 
-CREATE FUNCTION asyncflow.drop_division_1(p_shelf smallint, p_begins bigint) RETURNS void LANGUAGE plpgsql AS $body$
+CREATE FUNCTION asyncflow.drop_division_1(p_now bigint, p_shelf smallint, p_begins bigint) RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
     EXECUTE format('LOCK TABLE %I.%I IN ACCESS EXCLUSIVE MODE', 'asyncflow', 'ended_' || p_shelf);
     EXECUTE format('DROP TABLE %I.%I', 'asyncflow', 'ended_' || p_shelf || '_' || p_begins);
     DELETE FROM asyncflow.divisions d WHERE d.shelf = p_shelf AND d.begins = p_begins;
 EXCEPTION WHEN lock_not_available THEN
-    -- Somebody reads there for long: later.
+    -- Somebody reads there for long, and who comes after waits with us: so not again soon.
+    UPDATE asyncflow.divisions d SET again = p_now + 60000000 WHERE d.shelf = p_shelf AND d.begins = p_begins;
 END $body$;

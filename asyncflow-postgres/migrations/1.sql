@@ -88,6 +88,8 @@ CREATE TABLE asyncflow.divisions (
     shelf  smallint NOT NULL,
     begins bigint   NOT NULL,
     ends   bigint   NOT NULL,
+    -- When it is tried again to drop it, if somebody read there.
+    again  bigint,
     PRIMARY KEY (shelf, begins)
 );
 

@@ -77,15 +77,25 @@ impl Shared {
         params.push(self.schema.area, Type::INT4);
         params.push(wanted, Type::INT2_ARRAY);
         let rows = self.reads.call(self.schema.tend(), &params).await?;
-        let mut known = self.shelves.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (known.from, known.until) = Default::default();
-        for row in rows {
-            let (shelf, begins, ends): (i16, i64, i64) = (row.get(0), row.get(1), row.get(2));
-            let Some(at) = usize::try_from(shelf - 1).ok().filter(|at| *at < SHELVES) else { continue };
-            known.from[at] = Some(known.from[at].map_or(begins, |from| from.min(begins)));
-            known.until[at] = Some(known.until[at].map_or(ends, |until| until.max(ends)));
-        }
+        let mut divisions: Vec<(i16, i64, i64)> = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+        divisions.sort_unstable();
+        self.shelves.0.lock().unwrap_or_else(PoisonError::into_inner).take(&divisions);
         Ok(())
+    }
+}
+
+impl Known {
+    /// Takes note of the divisions that there are, in their order. Where nobody made any for a while, some are missing in between: then those
+    /// before are given nothing more to hold.
+    fn take(&mut self, divisions: &[(i16, i64, i64)]) {
+        (self.from, self.until) = Default::default();
+        for (shelf, begins, ends) in divisions {
+            let Some(at) = usize::try_from(shelf - 1).ok().filter(|at| *at < SHELVES) else { continue };
+            if self.until[at] != Some(*begins) {
+                self.from[at] = Some(*begins);
+            }
+            self.until[at] = Some(*ends);
+        }
     }
 }
 
@@ -106,5 +116,14 @@ mod tests {
             [hours(0), hours(1), hours(24), hours(7 * 24), Duration::MAX].map(shelf),
             [None, Some(4), Some(8), Some(11), None]
         );
+    }
+
+    #[test]
+    fn nothing_is_put_where_divisions_are_missing() {
+        let mut known = Known::default();
+        known.take(&[(1, 0, 10), (1, 10, 20), (2, 0, 20), (2, 40, 60), (2, 60, 80), (99, 0, 1)]);
+        assert_eq!([known.from[0], known.until[0]], [Some(0), Some(20)]);
+        assert_eq!([known.from[1], known.until[1]], [Some(40), Some(80)]);
+        assert_eq!([known.from[2], known.until[2]], [None, None]);
     }
 }
