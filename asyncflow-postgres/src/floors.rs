@@ -3,7 +3,7 @@
 //! While any session of the database holds an old snapshot, what was taken stays at the head of the queue's index, and who looks from the
 //! very beginning steps over all of it each time. So claims look from where the last one found something, and from the beginning so
 //! rarely that it takes a small part of the time. What becomes ready below lowers the floor: this node's own jobs at once, those of others by
-//! their hints or at the next look from the beginning.
+//! their hints or at the next look from the beginning, which is never long in coming.
 
 use std::{
     collections::HashMap,
@@ -13,13 +13,17 @@ use std::{
 
 /// A look from the beginning is followed by others that take so many times as long together before the next one.
 const SELDOM: u32 = 20;
+/// The longest time between looks from the beginning, where hints tell of others' jobs and where none come.
+const LONGEST: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(1)];
 /// Jobs may become ready so many microseconds later than their ranks say: their transactions take their time.
 const LATE: i64 = 100_000;
 /// From the beginning.
 pub(crate) const BEGINNING: i64 = i64::MIN;
 
-#[derive(Default)]
-pub(crate) struct Floors(Mutex<HashMap<(i32, u16), Floor>>);
+pub(crate) struct Floors {
+    longest: Duration,
+    of_lines: Mutex<HashMap<(i32, u16), Floor>>,
+}
 
 struct Floor {
     rank: i64,
@@ -30,11 +34,15 @@ struct Floor {
 }
 
 impl Floors {
+    pub(crate) fn new(hears_of_others: bool) -> Self {
+        Self { longest: LONGEST[usize::from(!hears_of_others)], of_lines: Mutex::default() }
+    }
+
     /// From which rank on a claim of these versions of a flow looks.
     pub(crate) fn of(&self, flow: i32, versions: &[u16]) -> i64 {
-        let floors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let floors = self.of_lines.lock().unwrap_or_else(PoisonError::into_inner);
         let floor = |version: &u16| match floors.get(&(flow, *version)) {
-            Some(floor) if floor.looked.elapsed() < SELDOM * floor.took => floor.rank,
+            Some(floor) if floor.looked.elapsed() < self.longest.min(SELDOM * floor.took) => floor.rank,
             _ => BEGINNING,
         };
         versions.iter().map(floor).min().unwrap_or(BEGINNING)
@@ -42,7 +50,7 @@ impl Floors {
 
     /// A claim that began at this time looked from this rank on, and what it took last had that one.
     pub(crate) fn looked(&self, flow: i32, versions: &[u16], from: i64, last: Option<i64>, began: Instant) {
-        let mut floors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut floors = self.of_lines.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         for version in versions {
             let floor = floors.entry((flow, *version)).or_insert(Floor {
@@ -67,7 +75,7 @@ impl Floors {
 
     /// A job of this rank is ready.
     pub(crate) fn lower(&self, flow: i32, rank: i64) {
-        let mut floors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut floors = self.of_lines.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, floor) in floors.iter_mut().filter(|((of, _), _)| *of == flow) {
             floor.rank = floor.rank.min(rank);
             floor.lowered = Instant::now();
@@ -76,7 +84,7 @@ impl Floors {
 
     /// Anything may be ready anywhere.
     pub(crate) fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.of_lines.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -88,7 +96,7 @@ mod tests {
 
     #[test]
     fn claims_look_from_where_the_last_one_found_something() {
-        let floors = Floors::default();
+        let floors = Floors::new(true);
         assert_eq!(floors.of(1, &[0]), BEGINNING);
         let began = Instant::now().checked_sub(HOUR).unwrap();
         floors.looked(1, &[0], BEGINNING, Some(1_000_000), began);
@@ -106,11 +114,25 @@ mod tests {
 
     #[test]
     fn looks_from_the_beginning_come_again_soon_where_they_are_quick() {
-        let floors = Floors::default();
-        let looked = Instant::now().checked_sub(HOUR).unwrap();
-        for (took, floor) in [(HOUR / SELDOM / 2, BEGINNING), (HOUR, 7)] {
-            floors.0.lock().unwrap().insert((1, 0), Floor { rank: 7, lowered: looked, looked, took });
+        let floors = Floors::new(true);
+        let looked = Instant::now().checked_sub(LONGEST[1]).unwrap();
+        for (took, floor) in [(LONGEST[1] / SELDOM / 2, BEGINNING), (LONGEST[1], 7)] {
+            floors.of_lines.lock().unwrap().insert((1, 0), Floor { rank: 7, lowered: looked, looked, took });
             assert_eq!(floors.of(1, &[0]), floor);
+        }
+    }
+
+    #[test]
+    fn looks_from_the_beginning_come_again_however_slow_they_are() {
+        let slow = |ago| {
+            let looked = Instant::now().checked_sub(ago).unwrap();
+            Floor { rank: 7, lowered: looked, looked, took: HOUR }
+        };
+        for (floors, longest) in [(Floors::new(true), LONGEST[0]), (Floors::new(false), LONGEST[1])] {
+            for (ago, floor) in [(longest / 2, 7), (longest, BEGINNING)] {
+                floors.of_lines.lock().unwrap().insert((1, 0), slow(ago));
+                assert_eq!(floors.of(1, &[0]), floor);
+            }
         }
     }
 }

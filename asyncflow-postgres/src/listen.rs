@@ -19,7 +19,6 @@ pub(crate) struct Post {
     line: Option<AbortHandle>,
 }
 
-#[derive(Default)]
 struct Outbox {
     hints: Hints,
     floors: Floors,
@@ -32,12 +31,12 @@ struct Outbox {
 impl Post {
     /// Hints stay within this node.
     pub(crate) fn closed() -> Self {
-        Self { outbox: Arc::default(), line: None }
+        Self { outbox: Arc::new(Outbox::new(false)), line: None }
     }
 
     /// Hints come from and go to other nodes, by a task of this runtime.
     pub(crate) fn open(config: Config, schema: &Schema, names: Arc<Names>, runtime: &Handle) -> Self {
-        let outbox = Arc::<Outbox>::default();
+        let outbox = Arc::new(Outbox::new(true));
         let line = Line::new(config, schema.channel(), names, outbox.clone());
         let task = runtime.spawn(line.keep());
         Self { outbox, line: Some(task.abort_handle()) }
@@ -96,6 +95,22 @@ impl Drop for Post {
 }
 
 impl Outbox {
+    fn new(hears_of_others: bool) -> Self {
+        Self {
+            hints: Hints::default(),
+            floors: Floors::new(hears_of_others),
+            letter: Mutex::default(),
+            wake: Notify::new(),
+            readers_elsewhere: Mutex::default(),
+        }
+    }
+
+    /// What others told was not heard.
+    fn missed(&self) {
+        self.floors.forget();
+        self.hints.anything();
+    }
+
     fn are_readers_elsewhere(&self) -> bool {
         let until = *self.readers_elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
         until.is_some_and(|until| tokio::time::Instant::now() < until)

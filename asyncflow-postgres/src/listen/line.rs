@@ -9,7 +9,7 @@ use std::{
 
 use asyncflow_core::{JobId, JobKey};
 use tokio::{
-    sync::mpsc,
+    sync::mpsc::{self, error::TrySendError},
     time::{Instant, sleep, timeout},
 };
 use tokio_postgres::{AsyncMessage, Client, Config};
@@ -56,12 +56,15 @@ impl Line {
         let connected = timeout(PATIENCE, self.config.connect(Tls)).await;
         let Ok(Ok((client, mut connection))) = connected else { return Err(false) };
         let (sender, mut messages) = mpsc::channel(64);
+        let outbox = self.outbox.clone();
         let driver = tokio::spawn(async move {
             while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
-                if let AsyncMessage::Notification(notification) = message {
-                    if sender.send(notification.payload().to_owned()).await.is_err() {
-                        break;
-                    }
+                let AsyncMessage::Notification(notification) = message else { continue };
+                match sender.try_send(notification.payload().to_owned()) {
+                    Ok(()) => {}
+                    // Whoever would hear them waits for an answer perhaps, and this brings it: so this waits for nobody.
+                    Err(TrySendError::Full(_)) => outbox.missed(),
+                    Err(TrySendError::Closed(_)) => break,
                 }
             }
         });
@@ -70,8 +73,7 @@ impl Line {
         let lost = match timeout(PATIENCE, listen).await {
             Ok(Ok(())) => {
                 // What was told meanwhile was told without us.
-                self.outbox.floors.forget();
-                self.outbox.hints.anything();
+                self.outbox.missed();
                 let Err(Lost) = self.attend(&client, &mut messages).await;
                 true
             }
@@ -148,8 +150,7 @@ impl Line {
         }
         drop(known);
         if strange {
-            self.outbox.floors.forget();
-            hints.anything();
+            self.outbox.missed();
         }
     }
 }
