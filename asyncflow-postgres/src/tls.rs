@@ -33,13 +33,13 @@ mod rustls {
         type Error = io::Error;
 
         fn make_tls_connect(&mut self, host: &str) -> io::Result<Host> {
-            let name = ServerName::try_from(host.to_owned());
-            Ok(Host(name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?))
+            // A socket of this machine has no name, and needs none as long as nobody asks for TLS there.
+            Ok(Host(ServerName::try_from(host.to_owned()).ok()))
         }
     }
 
     /// A host that is to prove its name.
-    pub(crate) struct Host(ServerName<'static>);
+    pub(crate) struct Host(Option<ServerName<'static>>);
 
     impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Host {
         type Stream = Encrypted<S>;
@@ -47,7 +47,10 @@ mod rustls {
         type Future = Pin<Box<dyn Future<Output = io::Result<Encrypted<S>>> + Send>>;
 
         fn connect(self, stream: S) -> Self::Future {
-            Box::pin(async move { Ok(Encrypted(connector()?.connect(self.0, stream).await?)) })
+            Box::pin(async move {
+                let nameless = || io::Error::new(io::ErrorKind::InvalidInput, "a host without a name can prove none");
+                Ok(Encrypted(connector()?.connect(self.0.ok_or_else(nameless)?, stream).await?))
+            })
         }
     }
 
