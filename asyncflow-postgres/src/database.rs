@@ -64,9 +64,9 @@ impl Database {
         schema.migrate(&config).await?;
         let half = builder.connections.div_ceil(2);
         // Renewals of leases have a lane of their own, and so a connection.
-        let pool = |connections| Pool::new(config.clone(), connections, builder.listen);
+        let names = Arc::new(Names::new(&schema));
+        let pool = |connections| Pool::new(config.clone(), connections, builder.listen, names.clone());
         let (writes, reads) = (pool(half + 1), pool(builder.connections / 2));
-        let names = Arc::<Names>::default();
         let post = match builder.listen {
             true => Post::open(config.clone(), &schema, names.clone(), &runtime),
             false => Post::closed(),

@@ -35,6 +35,16 @@ pub(crate) fn of(error: &Error) -> StoreError {
     }
 }
 
+/// A connection that ended before it was of use.
+pub(crate) fn closed() -> StoreError {
+    StoreError::unavailable("Postgres closed a connection that was just made")
+}
+
+/// The server knows flows and policies by other numbers than those that it gave: it lost the last ones when another took its place.
+pub(crate) fn renumbered() -> StoreError {
+    StoreError::unavailable("Postgres has lost what it had answered, and is asked anew")
+}
+
 /// Whether another transaction stood in the way: what was asked may be asked again, and nothing of it was done.
 pub(crate) fn collided(error: &Error) -> bool {
     let collisions = [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::UNIQUE_VIOLATION];

@@ -12,7 +12,8 @@
 //! # }
 //! ```
 //!
-//! - **One round trip**: what a node asks goes out in batches, each one statement and so one transaction. A node that is frozen holds no lock.
+//! - **One round trip**: what a node asks goes out in batches, each one statement and so one transaction. A node that is frozen
+//!   holds no lock, unless a large answer was on its way to it.
 //! - **No decay**: jobs that have not ended are in a small table; those that have are in tables by when they go, which are dropped whole.
 //! - **Hints** travel by `LISTEN` and `NOTIFY`, apart from the commits; behind a PgBouncer that pools transactions they are switched off by
 //!   [`listen(false)`](PostgresStoreBuilder::listen), and nodes look for themselves.

@@ -1,23 +1,34 @@
-//! Flows and policies by their numbers. Neither is ever removed, and there are few, so a node remembers those that it met.
+//! Flows and policies by their numbers. Neither is ever removed, and there are few, so a node remembers those that it met, until a server takes
+//! the place of the one that gave the numbers, and has not heard of some of them.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use asyncflow_core::{Policy, store::StoreError};
-use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error, types::Type};
 
 use crate::{params::Params, pool::Pool, row, schema::Schema};
 
-#[derive(Default)]
-pub(crate) struct Names(RwLock<Known>);
+pub(crate) struct Names {
+    known: RwLock<Known>,
+    /// How often all was forgotten.
+    epoch: AtomicU64,
+    /// Asks whether flows and policies still have their numbers.
+    hold: String,
+}
 
 #[derive(Default)]
 pub(crate) struct Known {
     flows: HashMap<Arc<str>, i32>,
     flow_names: HashMap<i32, Arc<str>>,
     policies: HashMap<i32, Arc<Policy>>,
+    /// As they are written.
+    policy_texts: HashMap<i32, String>,
     policy_numbers: Vec<(Arc<Policy>, i32)>,
 }
 
@@ -43,11 +54,56 @@ impl Known {
         self.flows.insert(name.clone(), number);
         self.flow_names.insert(number, name);
     }
+
+    fn add_policy(&mut self, policy: Arc<Policy>, text: String, number: i32) {
+        self.policies.insert(number, policy);
+        self.policy_texts.insert(number, text);
+    }
 }
 
 impl Names {
+    pub(crate) fn new(schema: &Schema) -> Self {
+        Self { known: RwLock::default(), epoch: AtomicU64::new(0), hold: schema.names_hold().into() }
+    }
+
     pub(crate) fn known(&self) -> RwLockReadGuard<'_, Known> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn learning(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As long as it is the same, numbers that were found are good.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
+    }
+
+    /// Whether the server at the other end knows all that is known here by the same numbers; where it does not, all is forgotten.
+    pub(crate) async fn are_those_of(&self, client: &Client) -> Result<bool, Error> {
+        let (epoch, mut params) = (self.epoch(), Params::default());
+        {
+            let known = self.known();
+            let (flows, policies) = (&known.flow_names, &known.policy_texts);
+            if flows.is_empty() && policies.is_empty() {
+                return Ok(true);
+            }
+            params.push(flows.keys().copied().collect::<Vec<_>>(), Type::INT4_ARRAY);
+            params.push(flows.values().map(|name| row::kept(name).into_owned()).collect::<Vec<_>>(), Type::TEXT_ARRAY);
+            params.push(policies.keys().copied().collect::<Vec<_>>(), Type::INT4_ARRAY);
+            params.push(policies.values().cloned().collect::<Vec<_>>(), Type::TEXT_ARRAY);
+        }
+        let typed: Vec<_> = params.values().into_iter().zip(params.kinds()).collect();
+        let holds = client.query_typed(&self.hold, &typed).await?.first().is_some_and(|row| row.get(0));
+        if !holds {
+            let mut known = self.learning();
+            // Unless another connection's server said so before.
+            if self.epoch() == epoch {
+                *known = Known::default();
+                self.epoch.store(epoch + 1, Ordering::SeqCst);
+            }
+        }
+        Ok(holds)
     }
 
     /// Gives numbers to those of these flows and policies that have none, and learns all of them.
@@ -78,16 +134,16 @@ impl Names {
         let json = new_policies.iter().map(written).collect::<Result<Vec<_>, _>>()?;
         let mut params = Params::default();
         params.push(new_flows.iter().map(|flow| row::kept(flow)).collect::<Vec<_>>(), Type::TEXT_ARRAY);
-        params.push(json, Type::TEXT_ARRAY);
+        params.push(json.clone(), Type::TEXT_ARRAY);
         let rows = pool.call(schema.names(), &params).await?;
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.learning();
         for row in rows {
             let (kind, place, number): (i16, i32, i32) = (row.get(0), row.get(1), row.get(2));
             let place = usize::try_from(place - 1).unwrap_or(usize::MAX);
             match kind {
                 0 => known.add_flow(new_flows[place].clone(), number),
                 _ => {
-                    known.policies.insert(number, new_policies[place].clone());
+                    known.add_policy(new_policies[place].clone(), json[place].clone(), number);
                     known.policy_numbers.push((new_policies[place].clone(), number));
                 }
             }
@@ -112,7 +168,7 @@ impl Names {
         let mut params = Params::default();
         params.push(unknown, Type::TEXT_ARRAY);
         let rows = pool.call(schema.flows_by_name(), &params).await?;
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.learning();
         rows.iter().for_each(|row| known.add_flow(Arc::from(&*row::told(row.get(1))), row.get(0)));
         Ok(())
     }
@@ -134,17 +190,18 @@ impl Names {
             let mut params = Params::default();
             params.push(flows, Type::INT4_ARRAY);
             let rows = pool.call(schema.flows_by_number(), &params).await?;
-            let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            let mut known = self.learning();
             rows.iter().for_each(|row| known.add_flow(Arc::from(&*row::told(row.get(1))), row.get(0)));
         }
         if !policies.is_empty() {
             let mut params = Params::default();
             params.push(policies, Type::INT4_ARRAY);
             let rows = pool.call(schema.policies_by_number(), &params).await?;
-            let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            let mut known = self.learning();
             for row in rows {
-                if let Ok(policy) = serde_json::from_str(row.get(1)) {
-                    known.policies.insert(row.get(0), Arc::new(policy));
+                let text: String = row.get(1);
+                if let Ok(policy) = serde_json::from_str(&text) {
+                    known.add_policy(Arc::new(policy), text, row.get(0));
                 }
             }
         }

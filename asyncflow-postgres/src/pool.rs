@@ -3,31 +3,39 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use asyncflow_core::store::StoreError;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+    time::{Instant, timeout, timeout_at},
+};
 use tokio_postgres::{Client, Config, Error, Row, Statement, error::SqlState};
 
-use crate::{failure, params::Params, tls::Tls};
+use crate::{failure, names::Names, params::Params, tls::Tls};
 
 /// How long a call may take with all that it waits for: less than the engine gives a store.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(4500);
 /// How often a call that met another's is tried again.
-const TRIES: usize = 5;
+const AGAIN: usize = 4;
+/// How long a connection counts that does not end when it is given up.
+const LINGERS: Duration = Duration::from_secs(30);
 
 pub(crate) struct Pool {
     config: Config,
     prepares: bool,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     idle: Mutex<Vec<Line>>,
+    names: Arc<Names>,
 }
 
 /// A connection, and the statements that it has prepared.
 struct Line {
     client: Client,
+    driver: JoinHandle<()>,
     statements: HashMap<Box<str>, Statement>,
 }
 
@@ -39,45 +47,61 @@ impl fmt::Debug for Pool {
 
 impl Pool {
     /// So many connections at most. Unless one `prepares` statements, each is parsed anew: whose connection it is may change in between.
-    pub(crate) fn new(config: Config, connections: usize, prepares: bool) -> Self {
-        Self { config, prepares, permits: Semaphore::new(connections), idle: Mutex::default() }
+    /// Calls tell flows and policies by the numbers that these `names` have.
+    pub(crate) fn new(config: Config, connections: usize, prepares: bool, names: Arc<Names>) -> Self {
+        Self { config, prepares, permits: Arc::new(Semaphore::new(connections)), idle: Mutex::default(), names }
     }
 
     /// Makes one call. Where another transaction stood in its way, it is made again.
     pub(crate) async fn call(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, StoreError> {
-        let calls = async {
-            let _permit = self.permits.acquire().await;
-            for _ in 1..TRIES {
-                match self.try_call(sql, params).await {
-                    Err(error) if failure::collided(&error) => {}
-                    answer => return answer,
-                }
+        let (epoch, end) = (self.names.epoch(), Instant::now() + PATIENCE);
+        let late = |_| StoreError::unavailable(format_args!("Postgres did not answer within {PATIENCE:?}"));
+        let permit = timeout_at(end, self.permits.clone().acquire_owned()).await.map_err(late)?;
+        let permit = permit.map_err(|_| failure::closed())?;
+        let mut again = AGAIN;
+        loop {
+            let mut line = timeout_at(end, self.line()).await.map_err(late)??;
+            if self.names.epoch() != epoch {
+                self.put_back(line);
+                return Err(failure::renumbered());
             }
-            self.try_call(sql, params).await
-        };
-        match timeout(PATIENCE, calls).await {
-            Ok(answer) => answer.map_err(|error| failure::of(&error)),
-            Err(_) => Err(StoreError::unavailable(format_args!("Postgres did not answer within {PATIENCE:?}"))),
+            let answer = match timeout_at(end, line.call(sql, params, self.prepares)).await {
+                Ok(answer) => answer,
+                Err(elapsed) => {
+                    tokio::spawn(line.give_up(permit));
+                    return Err(late(elapsed));
+                }
+            };
+            // What it had prepared may be of other tables, or on another server.
+            let stale = [SqlState::FEATURE_NOT_SUPPORTED, SqlState::INVALID_SQL_STATEMENT_NAME];
+            let refused = answer.as_ref().err().and_then(Error::code);
+            if refused.is_none_or(|code| !stale.contains(code)) {
+                self.put_back(line);
+            }
+            match answer {
+                Err(error) if again > 0 && failure::collided(&error) => again -= 1,
+                answer => return answer.map_err(|error| failure::of(&error)),
+            }
         }
     }
 
-    async fn try_call(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, Error> {
-        let idle = self.take_idle();
-        let mut line = match idle {
-            Some(line) => line,
-            None => Line { client: connect(&self.config).await?, statements: HashMap::new() },
-        };
-        // Where it is given up, its connection goes with it, and what it did on the server is stopped.
-        let mut stop = Stop(Some(line.client.cancel_token()));
-        let answer = if self.prepares { line.call(sql, params).await } else { line.call_unprepared(sql, params).await };
-        stop.0 = None;
-        let refused = answer.as_ref().err().and_then(Error::code);
-        // What it had prepared is of other tables, or on another server.
-        let stale = [SqlState::FEATURE_NOT_SUPPORTED, SqlState::INVALID_SQL_STATEMENT_NAME];
-        if !line.client.is_closed() && refused.is_none_or(|code| !stale.contains(code)) {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    /// A connection that nobody uses, or a new one, if its server knows the names by the same numbers.
+    async fn line(&self) -> Result<Line, StoreError> {
+        if let Some(line) = self.take_idle() {
+            return Ok(line);
         }
-        answer
+        let lost = |error| failure::of(&error);
+        let (client, mut connection) = self.config.connect(Tls).await.map_err(lost)?;
+        // Driven here: given up, it is closed.
+        let knows_them = tokio::select! {
+            biased;
+            known = self.names.are_those_of(&client) => known.map_err(lost)?,
+            ended = &mut connection => return Err(ended.map_or_else(lost, |()| failure::closed())),
+        };
+        match knows_them {
+            true => Ok(Line { client, driver: drive(connection), statements: HashMap::new() }),
+            false => Err(failure::renumbered()),
+        }
     }
 
     fn take_idle(&self) -> Option<Line> {
@@ -85,10 +109,20 @@ impl Pool {
         idle.retain(|line| !line.client.is_closed());
         idle.pop()
     }
+
+    fn put_back(&self, line: Line) {
+        if !line.client.is_closed() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    }
 }
 
 impl Line {
-    async fn call(&mut self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, Error> {
+    async fn call(&mut self, sql: &str, params: &Params<'_>, prepares: bool) -> Result<Vec<Row>, Error> {
+        if !prepares {
+            let typed: Vec<_> = params.values().into_iter().zip(params.kinds()).collect();
+            return self.client.query_typed(sql, &typed).await;
+        }
         let statement = match self.statements.get(sql) {
             Some(statement) => statement.clone(),
             None => {
@@ -100,31 +134,104 @@ impl Line {
         self.client.query(&statement, &params.values()).await
     }
 
-    async fn call_unprepared(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, Error> {
-        let typed: Vec<_> = params.values().into_iter().zip(params.kinds()).collect();
-        self.client.query_typed(sql, &typed).await
-    }
-}
-
-/// Stops what a connection does, if it is dropped before it is told not to.
-struct Stop(Option<tokio_postgres::CancelToken>);
-
-impl Drop for Stop {
-    fn drop(&mut self) {
-        let (Some(token), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) else { return };
-        runtime.spawn(async move {
-            // If that cannot be said either, the server finds the connection closed.
-            let _ = timeout(PATIENCE, token.cancel_query(Tls)).await;
-        });
+    /// Stops what it does on the server. It counts until the server has let go of it: one that hangs is not given more and more of them.
+    async fn give_up(self, _permit: OwnedSemaphorePermit) {
+        let Self { client, mut driver, .. } = self;
+        let stop = client.cancel_token();
+        drop(client);
+        // If that cannot be said either, the server finds the connection closed.
+        let _ = timeout(PATIENCE, stop.cancel_query(Tls)).await;
+        if timeout(LINGERS, &mut driver).await.is_err() {
+            driver.abort();
+        }
     }
 }
 
 /// A new connection, driven by a task of its own.
 pub(crate) async fn connect(config: &Config) -> Result<Client, Error> {
     let (client, connection) = config.connect(Tls).await?;
+    drive(connection);
+    Ok(client)
+}
+
+fn drive(connection: impl Future<Output = Result<(), Error>> + Send + 'static) -> JoinHandle<()> {
     tokio::spawn(async move {
         // Whoever uses the client is told.
         let _ = connection.await;
-    });
-    Ok(client)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+        sync::Notify,
+    };
+
+    use super::*;
+    use crate::schema::Schema;
+
+    /// What a cancel says in the place of a version.
+    const CANCEL: i32 = 80_877_102;
+
+    /// A server that lets everybody in and answers nothing.
+    #[derive(Default)]
+    struct Silent {
+        let_in: AtomicUsize,
+        asked: Notify,
+    }
+
+    impl Silent {
+        async fn serve(self: Arc<Self>, listener: TcpListener) {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(self.clone().let_in(stream));
+            }
+        }
+
+        async fn let_in(self: Arc<Self>, mut stream: TcpStream) -> std::io::Result<()> {
+            let length = stream.read_i32().await?;
+            if stream.read_i32().await? == CANCEL {
+                return Ok(());
+            }
+            let mut rest = vec![0; usize::try_from(length - 8).unwrap()];
+            stream.read_exact(&mut rest).await?;
+            self.let_in.fetch_add(1, Ordering::SeqCst);
+            // Authentication is over, a key to cancel with, ready.
+            stream.write_all(b"R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\x01\0\0\0\x01Z\0\0\0\x05I").await?;
+            while stream.read(&mut [0; 1024]).await? > 0 {
+                self.asked.notify_one();
+            }
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_hangs_is_given_no_more_connections() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://user@{}/database?sslmode=disable", listener.local_addr().unwrap());
+        let silent = Arc::new(Silent::default());
+        tokio::spawn(silent.clone().serve(listener));
+        let names = Arc::new(Names::new(&Schema::new("any").unwrap()));
+        let pool = Arc::new(Pool::new(url.parse().unwrap(), 1, true, names));
+        let call = || {
+            let pool = pool.clone();
+            tokio::spawn(async move { pool.call("SELECT 1", &Params::default()).await })
+        };
+        let first = call();
+        silent.asked.notified().await;
+        tokio::time::pause();
+        for late in [first, call()] {
+            assert!(matches!(late.await.unwrap(), Err(StoreError::Unavailable(_))));
+        }
+        assert_eq!(silent.let_in.load(Ordering::SeqCst), 1);
+        tokio::time::sleep(LINGERS).await;
+        tokio::time::resume();
+        let _later = call();
+        silent.asked.notified().await;
+        assert_eq!(silent.let_in.load(Ordering::SeqCst), 2);
+    }
 }

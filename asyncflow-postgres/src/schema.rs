@@ -48,6 +48,7 @@ pub(crate) struct Schema {
     tend: String,
     check: String,
     names: String,
+    names_hold: String,
     flows_by_name: String,
     flows_by_number: String,
     policies_by_number: String,
@@ -64,7 +65,7 @@ macro_rules! statements {
 }
 
 statements! {
-    write get part due list counts put_settings tend check names flows_by_name flows_by_number policies_by_number
+    write get part due list counts put_settings tend check names names_hold flows_by_name flows_by_number policies_by_number
 }
 
 impl Schema {
@@ -92,6 +93,12 @@ impl Schema {
             // What takes locks is refused where nothing may be written.
             check: format!("SELECT version FROM {quoted}.schema FOR UPDATE"),
             names: format!("SELECT kind, place, number FROM {quoted}.names_1($1, $2)"),
+            names_hold: format!(
+                "SELECT NOT EXISTS (SELECT FROM unnest($1, $2) k (id, name)
+                    WHERE NOT EXISTS (SELECT FROM {quoted}.flows f WHERE f.id = k.id AND f.name = k.name))
+                AND NOT EXISTS (SELECT FROM unnest($3, $4) k (id, policy)
+                    WHERE NOT EXISTS (SELECT FROM {quoted}.policies p WHERE p.id = k.id AND p.policy = k.policy))"
+            ),
             flows_by_name: format!("SELECT id, name FROM {quoted}.flows WHERE name = ANY ($1)"),
             flows_by_number: format!("SELECT id, name FROM {quoted}.flows WHERE id = ANY ($1)"),
             policies_by_number: format!("SELECT id, policy FROM {quoted}.policies WHERE id = ANY ($1)"),
@@ -113,18 +120,26 @@ impl Schema {
     pub(crate) async fn migrate(&self, config: &Config) -> Result<(), StoreError> {
         let migrate = async {
             let client = pool::connect(config).await?;
+            let isolation: String = client.query_typed("SHOW transaction_isolation", &[]).await?[0].get(0);
             match self.version(&client).await? {
-                Some(version) if version >= NEWEST => return Ok(version),
+                Some(version) if version >= NEWEST => return Ok((version, isolation)),
                 _ => {}
             }
             client.batch_execute(&self.migration()).await?;
-            Ok(self.version(&client).await?.unwrap_or(0))
+            Ok((self.version(&client).await?.unwrap_or(0), isolation))
         };
         // Several times as long as a call: others may be at it, one after the other.
-        let version = tokio::time::timeout(4 * PATIENCE, migrate)
+        let (version, isolation) = tokio::time::timeout(4 * PATIENCE, migrate)
             .await
             .map_err(|_| StoreError::unavailable("Postgres was too slow to look after the schema"))?
             .map_err(|error: tokio_postgres::Error| failure::of(&error))?;
+        // A claim that waited for its turn must see what was taken meanwhile.
+        if isolation != "read committed" {
+            return Err(StoreError::unusable(format_args!(
+                "transactions are `{isolation}` by default, and limits rely on `read committed`: set `default_transaction_isolation` so for \
+                 the role or the database"
+            )));
+        }
         if version > NEWEST {
             return Err(StoreError::unusable(format_args!(
                 "schema `{}` is of version {version}, and this version of asyncflow-postgres knows up to {NEWEST}: use a newer one",

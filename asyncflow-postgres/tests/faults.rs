@@ -109,6 +109,34 @@ async fn a_stalled_connection_answers_in_time_and_heals() {
     assert!(matches!(answers.inserts[..], [Inserted::Created { .. } | Inserted::Existing { .. }]));
 }
 
+/// A replica takes the server's place that has not heard of what it gave numbers to last.
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_that_a_failover_lost_are_given_anew() {
+    let (proxy, url) = proxied().await;
+    let (schema, clock) = (unique_name(), Arc::new(ManualClock::at(START)));
+    let open = async |url: &str| {
+        let store = PostgresStore::builder(url).schema(&schema).clock(clock.clone() as Arc<dyn Clock>);
+        Subject::new(Arc::new(store.connect().await.unwrap()), clock.clone())
+    };
+    let subject = open(&url).await;
+    subject.add(subject.job()).await;
+    let admin = connect(shared_url().await).await;
+    let lost = format!(
+        "DELETE FROM {schema}.jobs; DELETE FROM {schema}.flows; DELETE FROM {schema}.policies;
+        INSERT INTO {schema}.flows (id, name) OVERRIDING SYSTEM VALUE SELECT id, 'other' FROM generate_series(1, 9) id LIMIT 1;"
+    );
+    admin.batch_execute(&lost).await.unwrap();
+    // It has other connections from then on.
+    proxy.set(Mode::Flap { seed: 7, bytes: 1 });
+    assert!(subject.store.write(&insert(subject.job())).await.is_err());
+    proxy.set(Mode::Pass);
+    let job = subject.job();
+    until_answered(&subject, &insert(job.clone())).await;
+    let other = open(shared_url().await).await;
+    assert_eq!(other.get(&job.job).await, Some(job.record(subject.now())));
+    assert_eq!(subject.take(9).await.len(), 1);
+}
+
 /// Whole lives of some jobs over a connection that is cut again and again: each ends once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flapping_connection_loses_and_doubles_nothing() {

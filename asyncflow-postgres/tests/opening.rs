@@ -71,6 +71,18 @@ async fn a_newer_schema_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn where_limits_would_not_hold_it_says_so() {
+    for level in ["repeatable read", "serializable"] {
+        let options = format!("options=-c%20default_transaction_isolation%3D{}", level.replace(' ', "%5C%20"));
+        let url = format!("{}?{options}", shared_url().await);
+        let refused = PostgresStore::builder(url).schema(unique_name()).connect().await.unwrap_err();
+        let said = refused.to_string();
+        assert!(matches!(refused, StoreError::Unusable(_)) && said.contains(level), "{said}");
+        assert!(said.contains("default_transaction_isolation"), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn no_password_is_shown() {
     let builder = PostgresStore::builder(format!("postgres://me:{SECRET}@127.0.0.1:1/x")).patience(Duration::ZERO);
     let mut shown = format!("{builder:?}");
