@@ -22,10 +22,8 @@ pub(crate) async fn look_at(link: &Link) -> Result<(), StoreError> {
             return Err(failure::of_answer(error, link.server()));
         }
     }
-    if let Some(version) = text(server).and_then(|info| version(&info))
-        && version < OLDEST
-    {
-        let (major, minor) = version;
+    let version = text(server).and_then(|info| version(&info));
+    if let Some((major, minor)) = version.filter(|version| *version < OLDEST) {
         return Err(StoreError::unusable(format_args!(
             "{} is of version {major}.{minor}: 6.2 is the oldest that can be used",
             link.server()

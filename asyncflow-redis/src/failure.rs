@@ -64,6 +64,11 @@ pub(crate) fn is_demoted(error: &ServerError) -> bool {
     matches!(code(error), "READONLY" | "MASTERDOWN")
 }
 
+/// A server that answers nobody: it has as many connections as it may.
+pub(crate) fn full(server: &str) -> StoreError {
+    StoreError::unavailable(format_args!("{server} takes no more connections now: see its `maxclients`"))
+}
+
 fn refused_user(server: &str) -> StoreError {
     StoreError::unusable(format_args!(
         "{server} does not let this user in: see to the user and the password in the URL"
@@ -83,7 +88,8 @@ fn of_code(code: &str, detail: &str, server: &str) -> StoreError {
         "MOVED" | "CROSSSLOT" => {
             mend("is part of a cluster, which this store does not work with yet: name a single server")
         }
-        "READONLY" | "MASTERDOWN" | "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "NOREPLICAS" => {
+        // NOSCRIPT: it was started anew between being told the scripts and being asked.
+        "READONLY" | "MASTERDOWN" | "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "NOREPLICAS" | "NOSCRIPT" => {
             StoreError::unavailable(format_args!("{server} does not take this now ({code})"))
         }
         _ => mend(&format!("does not work as it should ({code} {detail})")),

@@ -11,7 +11,9 @@ use std::{
 };
 
 use asyncflow_core::store::StoreError;
-use redis::{AsyncConnectionConfig, Client, Pipeline, Value, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, Pipeline, RedisConnectionInfo, Value, aio::MultiplexedConnection,
+};
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::failure;
@@ -115,14 +117,30 @@ impl Link {
         }
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(self.patience)).set_response_timeout(None);
-        let connection = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(|error| failure::of_connection(&error, &self.server))?;
+        let connection = match self.client.get_multiplexed_async_connection_with_config(&config).await {
+            Ok(connection) => connection,
+            Err(error) if error.kind() == ErrorKind::AuthenticationFailed && !self.lets_in(&config).await => {
+                return Err(failure::full(&self.server));
+            }
+            Err(error) => return Err(failure::of_connection(&error, &self.server)),
+        };
         let made = Made { connection, answers: Arc::default() };
         *self.lock() = Some(made.clone());
         Ok(made)
+    }
+
+    /// Whether the server lets anybody in: one that has as many connections as it may says so in answer to the password, of which the
+    /// client tells just that it was not taken.
+    async fn lets_in(&self, config: &AsyncConnectionConfig) -> bool {
+        let nobody = self.client.get_connection_info().clone().set_redis_settings(RedisConnectionInfo::default());
+        let asked = async {
+            let mut connection = Client::open(nobody)?.get_multiplexed_async_connection_with_config(config).await?;
+            redis::cmd("PING").exec_async(&mut connection).await
+        };
+        match asked.await {
+            Ok(()) => true,
+            Err(error) => error.code() == Some("NOAUTH"),
+        }
     }
 
     fn known(&self) -> Option<Made> {

@@ -51,6 +51,19 @@ async fn no_password_is_ever_shown() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_full_is_not_said_to_refuse_the_password() {
+    let server = Server::start_with(Kind::Redis, &["--requirepass", SECRET, "--maxclients", "2"]).await.unwrap();
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        held.push(tokio::net::TcpStream::connect(server.address()).await.unwrap());
+    }
+    let url = format!("redis://:{SECRET}@{}", server.address());
+    let error = RedisStore::builder(&*url).patience(Duration::ZERO).connect().await.unwrap_err();
+    // Why, its answer may not say before the connection is closed.
+    assert!(matches!(&error, StoreError::Unavailable(_)), "{error}");
+}
+
 /// A user that may do what the store needs, on its own keys alone, and may not ask for settings.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_of_few_rights_is_enough() {

@@ -15,6 +15,23 @@ use asyncflow_testkit::{
 };
 use redis::{Client, aio::MultiplexedConnection, cmd};
 
+/// A key of one flow is another's: what was done to others is not said to be undone, as nobody would look for what it claimed.
+#[tokio::test]
+async fn what_was_done_to_another_flow_is_not_denied() {
+    let mut spoilt = Spoilt::new().await;
+    let job = spoilt.subject.job();
+    let other = Insert { job: JobKey { flow: "other".into(), ..job.job.clone() }, ..job.clone() };
+    let key = spoilt.key("d1");
+    spoilt.set(&key, b"anothers").await;
+    let alone = Batch { inserts: vec![job.clone()], ..Batch::default() };
+    let refused = spoilt.subject.store.write(&alone).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unusable(_)), "{refused}");
+    let both = Batch { inserts: vec![other.clone(), job], ..Batch::default() };
+    let refused = spoilt.subject.store.write(&both).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Unavailable(why) if why.contains("prefix")), "{refused}");
+    assert!(spoilt.subject.get(&other.job).await.is_some());
+}
+
 /// A store, and a way to its keys.
 struct Spoilt {
     subject: Subject,

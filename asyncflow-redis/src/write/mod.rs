@@ -29,20 +29,25 @@ pub(crate) struct Share {
 impl Server {
     /// Writes a batch. Where memory is missing, what gives some back is done all the same.
     pub(crate) async fn write_or_purge(&self, batch: &Batch) -> Result<Answers, StoreError> {
-        let written = self.write_batch(batch).await;
+        let mut somewhere = false;
+        let written = self.write_batch(batch, &mut somewhere).await;
         if matches!(written, Err(StoreError::Unusable(_))) {
             let changes: Vec<_> = batch.changes.iter().filter(|change| change.patch.purge).cloned().collect();
             let entries = batch.inserts.len() + batch.changes.len() + batch.claims.len();
             if !changes.is_empty() && changes.len() < entries {
                 // Whoever asked for them learns of it when it asks again.
-                let _ = self.write_batch(&Batch { changes, ..Batch::default() }).await;
+                let _ = self.write_batch(&Batch { changes, ..Batch::default() }, &mut false).await;
             }
         }
-        written
+        match written {
+            // Nobody may take it for undone.
+            Err(StoreError::Unusable(why)) if somewhere => Err(StoreError::Unavailable(why)),
+            written => written,
+        }
     }
 
-    /// Writes a batch.
-    async fn write_batch(&self, batch: &Batch) -> Result<Answers, StoreError> {
+    /// Writes a batch. Where it fails, it may have been done `somewhere`: to some of its flows.
+    async fn write_batch(&self, batch: &Batch, somewhere: &mut bool) -> Result<Answers, StoreError> {
         encode::check(batch)?;
         let shares = self.shares(batch);
         let (mut calls, mut ahead) = (Pipeline::with_capacity(shares.len()), 0);
@@ -62,6 +67,7 @@ impl Server {
         }
         let mut answers = self.scripts.ask(&self.writes, &calls).await?;
         let of_flows = answers.split_off(ahead.min(answers.len()));
+        *somewhere = of_flows.iter().any(|answer| !matches!(answer, Value::ServerError(_)));
         for answer in answers {
             self.answer(answer)?;
         }
