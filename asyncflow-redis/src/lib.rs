@@ -39,7 +39,7 @@
 //!   (`maxmemory`), new jobs are refused with a clear error, and what was accepted stays. Nodes purge what has ended; a day after it should
 //!   have been purged, it expires by itself.
 //! - **Keys**: they begin with the [prefix](RedisStoreBuilder::prefix). All of one flow have a hash tag, `{prefix:flow}`, and so lie in one slot; beside
-//!   them there are `prefix:flows`, `prefix:settings` and `prefix:check`, and the channel `prefix:hints`.
+//!   them there are `prefix:flows`, `prefix:settings` and `prefix:check`, and the channels `prefix:hints` and `prefix:hints:changes`.
 //! - **Cluster**: the keys are made for it, each flow in one slot, but the client that is built in speaks with a single server: name one that is
 //!   not part of a cluster.
 //! - **Rights**: an ACL user needs `~prefix:*`, `~{prefix:*`, `&prefix:*` and the commands `+@read +@write +@scripting +@pubsub +@connection +time`;

@@ -1,14 +1,17 @@
-//! News of what all nodes write: one connection of its own, which subscribes anew whenever it was lost.
+//! News of what all nodes write: one connection of its own, which subscribes anew whenever it was lost. What changed it hears just while
+//! readers of this node wait, since a channel that nobody hears costs those who write nothing.
 
 use std::{sync::Arc, time::Duration};
 
 use asyncflow_core::{JobId, JobKey, store::Hints};
-use futures_util::{Stream, StreamExt};
-use redis::{Client, Msg, RedisResult, aio::PubSubSink};
-use tokio::{runtime::Handle, task::JoinHandle};
+use futures_util::StreamExt;
+use redis::{Client, RedisResult};
+use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
 
 /// How often the connection is tried, and how long it may take to answer.
 const PING: Duration = Duration::from_secs(5);
+/// What the name of the channel of changes ends with: see `words.txt`.
+const CHANGES: &str = ":changes";
 /// How long to wait before subscribing anew.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -38,25 +41,32 @@ async fn listen(client: &Client, channel: &str, hints: &Hints) -> RedisResult<()
     let (mut sink, mut messages) =
         tokio::time::timeout(PING, client.get_async_pubsub()).await.map_err(|_| late())??.split();
     tokio::time::timeout(PING, sink.subscribe(channel)).await.map_err(|_| late())??;
+    let changes = format!("{channel}{CHANGES}");
+    let (mut hears_changes, mut tried) = (false, Instant::now());
     // Whatever was told until now is lost.
     hints.anything();
     loop {
-        match next(&mut sink, &mut messages).await? {
-            Some(message) => tell(message.get_payload_bytes(), hints),
-            None => return Ok(()),
+        if hints.readers() > 0 && !hears_changes {
+            tokio::time::timeout(PING, sink.subscribe(&changes)).await.map_err(|_| late())??;
+            hears_changes = true;
+            hints.anything();
         }
-    }
-}
-
-/// The next message; a connection that carries none is tried from time to time, or one that is dead would never be noticed.
-async fn next(sink: &mut PubSubSink, messages: &mut (impl Stream<Item = Msg> + Unpin)) -> RedisResult<Option<Msg>> {
-    loop {
-        if let Ok(message) = tokio::time::timeout(PING, messages.next()).await {
-            return Ok(message);
+        tokio::select! {
+            message = messages.next() => match message {
+                Some(message) => tell(message.get_payload_bytes(), hints),
+                None => return Ok(()),
+            },
+            () = hints.first_reader() => {}
+            // One that is dead would never be noticed.
+            () = tokio::time::sleep_until(tried + PING) => {
+                tokio::time::timeout(PING, sink.ping::<redis::Value>()).await.map_err(|_| late())??;
+                if hears_changes && hints.readers() == 0 {
+                    tokio::time::timeout(PING, sink.unsubscribe(&changes)).await.map_err(|_| late())??;
+                    hears_changes = false;
+                }
+                tried = Instant::now();
+            }
         }
-        tokio::time::timeout(PING, sink.ping::<redis::Value>())
-            .await
-            .map_err(|_| (redis::ErrorKind::Io, "no answer in time"))??;
     }
 }
 

@@ -55,10 +55,12 @@ local function within(all, name)
   return one
 end
 
--- Tells whoever listens: whether lines got jobs, which ones were asked to stop, and which ones readers may see changed.
+-- Tells whoever listens: whether lines got jobs and which ones were asked to stop, and those whose readers wait: which ones changed.
 local function publish(fresh, marked, changed)
-  if channel ~= '' and (fresh or changed[1] or marked[1]) then
-    local head = struct.pack('>HBI4', #flow, fresh and 1 or 0, #marked)
-    redis.call('PUBLISH', channel, head .. flow .. table.concat(marked) .. table.concat(changed))
+  if channel ~= '' and (fresh or marked[1]) then
+    redis.call('PUBLISH', channel, struct.pack('>HBI4', #flow, fresh and 1 or 0, #marked) .. flow .. table.concat(marked))
+  end
+  if channel ~= '' and changed[1] then
+    redis.call('PUBLISH', channel .. CHANGES, struct.pack('>HBI4', #flow, 0, 0) .. flow .. table.concat(changed))
   end
 end

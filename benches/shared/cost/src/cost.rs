@@ -75,9 +75,10 @@ async fn hints(measured: &Measured, rounds: usize) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Microseconds of processor time a job, here and in the server.
+/// Microseconds of processor time a job, here and in the server, in batches of one size: how many callers gather differs from run to run, and
+/// counts for more.
 async fn life(measured: &Measured, subject: &Subject) -> Result<f64, Failed> {
     let before = measured.used() + used_here();
-    let lives = lives::many(subject, MANY, TURN).await?;
+    let lives = lives::in_batches(subject, MANY, TURN).await?;
     Ok((measured.used() + used_here() - before).as_secs_f64() * 1e6 / lives as f64)
 }

@@ -8,7 +8,7 @@ use std::{
 use asyncflow_core::{
     Clock, ManualClock, Record, Store, SystemClock,
     state::{self, Event},
-    store::{Batch, Claim, Insert, Part, Pick},
+    store::{Batch, Change, Claim, Insert, Part, Pick},
 };
 use asyncflow_testkit::store::{LEASE, Subject};
 
@@ -30,13 +30,37 @@ pub(crate) fn job(subject: &Subject) -> Insert {
 
 /// A job that a node with room takes up as it inserts it, and that ends.
 pub(crate) async fn live(subject: &Subject) {
-    let insert = job(subject);
-    let pick = Pick::Job(insert.job.clone());
-    let claims = vec![Claim { pick, limits: None, token: subject.token(), patch: state::claim(LEASE) }];
-    let taken = subject.write(Batch { inserts: vec![insert], claims, ..Batch::default() }).await.claims.remove(0);
-    for claimed in taken.jobs {
-        end(subject, claimed.record).await;
+    for record in begin(subject, 1).await {
+        end(subject, record).await;
     }
+}
+
+/// So many jobs that a node with room takes up as it inserts them, in one batch.
+async fn begin(subject: &Subject, jobs: usize) -> Vec<Record> {
+    let inserts: Vec<_> = (0..jobs).map(|_| job(subject)).collect();
+    let claim = |insert: &Insert| {
+        let pick = Pick::Job(insert.job.clone());
+        Claim { pick, limits: None, token: subject.token(), patch: state::claim(LEASE) }
+    };
+    let claims = inserts.iter().map(claim).collect();
+    let taken = subject.write(Batch { inserts, claims, ..Batch::default() }).await.claims;
+    taken.into_iter().flat_map(|taken| taken.jobs).map(|claimed| claimed.record).collect()
+}
+
+/// Has so many jobs at a time begin in one batch and end in another, for so long; how many they were. No caller decides how large batches get.
+pub(crate) async fn in_batches(subject: &Subject, jobs: usize, time: Duration) -> Result<usize, Failed> {
+    let began = Instant::now();
+    let mut lives = 0;
+    while began.elapsed() < time {
+        let end = |record: Record| {
+            let (guard, patch) = state::decide(&record, Event::Succeeded(part()))?;
+            Ok(Change { job: record.job, guard, patch })
+        };
+        let changes: Vec<_> = begin(subject, jobs).await.into_iter().map(end).collect::<Result<_, Failed>>()?;
+        lives += changes.len();
+        subject.write(Batch { changes, ..Batch::default() }).await;
+    }
+    Ok(lives)
 }
 
 pub(crate) async fn end(subject: &Subject, record: Record) {

@@ -25,7 +25,9 @@ impl Measured {
     pub(crate) async fn start(kind: &str) -> Result<Self, Failed> {
         match kind {
             "redis" => {
-                let server = Server::start_with(Kind::Redis, &["--appendfsync", "everysec"]).await?;
+                // It rewrites nothing on the way: when it would, no turn can know.
+                let options = ["--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0", "--save", ""];
+                let server = Server::start_with(Kind::Redis, &options).await?;
                 let mut asks = redis::Client::open(server.url())?.get_multiplexed_async_connection().await?;
                 let process = info(&mut asks, "server", "process_id:").await?.parse()?;
                 Ok(Self { server, asks: Asks::Redis(asks), process })
