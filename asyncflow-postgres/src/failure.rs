@@ -6,10 +6,14 @@ use tokio_postgres::{Error, error::SqlState};
 /// Raised by our functions where a row cannot be read by this version.
 const UNREADABLE: &str = "AF001";
 
+/// How rustls begins to say that a server is not the one that it should be: no later try will see another.
+const UNTRUSTED: &str = "invalid peer certificate";
+
 /// The error that stands for a failure of Postgres or of the connection to it.
 pub(crate) fn of(error: &Error) -> StoreError {
     let Some(refusal) = error.as_db_error() else {
-        return StoreError::unavailable(format_args!("Postgres cannot be reached: {}", causes(error)));
+        let said = format!("Postgres cannot be reached: {}", causes(error));
+        return if said.contains(UNTRUSTED) { StoreError::unusable(said) } else { StoreError::unavailable(said) };
     };
     let code = refusal.code();
     let said = format!("Postgres says: {} ({})", refusal.message(), code.code());

@@ -5,6 +5,9 @@ use std::error::Error;
 use asyncflow_core::store::StoreError;
 use redis::{ErrorKind, RedisError, ServerError};
 
+/// How rustls begins to say that a server is not the one that it should be: no later try will see another.
+const UNTRUSTED: &str = "invalid peer certificate";
+
 /// What a connection said, of the server of this name.
 pub(crate) fn of_connection(error: &RedisError, server: &str) -> StoreError {
     match error.kind() {
@@ -16,7 +19,8 @@ pub(crate) fn of_connection(error: &RedisError, server: &str) -> StoreError {
             Some(code) => of_code(code, error.detail().unwrap_or_default(), server),
             None => {
                 let cause = error.source().map_or_else(|| error.category().to_owned(), ToString::to_string);
-                StoreError::unavailable(format_args!("{server} cannot be reached: {cause}"))
+                let said = format!("{server} cannot be reached: {cause}");
+                if cause.contains(UNTRUSTED) { StoreError::unusable(said) } else { StoreError::unavailable(said) }
             }
         },
     }

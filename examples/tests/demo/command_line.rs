@@ -1,6 +1,9 @@
 //! Flags, and the environment variables that stand in for them.
 
-use std::{net::TcpListener, process::Output};
+use std::{
+    net::TcpListener,
+    process::{Command, Output},
+};
 
 use crate::process::{Demo, command, run};
 
@@ -46,24 +49,35 @@ fn a_bad_value_says_what_exists_and_where_it_stood() {
 /// Whether the URL is taken for one or not.
 #[test]
 fn a_password_is_not_told() {
-    for url in [
-        "redi://me:secret@host",
-        "redis://me:secret@127.0.0.1:1",
-        "redis://me:secret@host:port",
-        "postgres://me:secret@127.0.0.1:1/jobs",
-        "postgres://me:secret@host:port/jobs",
-    ] {
-        for command in [
-            &mut command(&["--addr", "127.0.0.1:0", "--store", url]),
-            command(&["--addr", "127.0.0.1:0"]).env("ASYNCFLOW_STORE", url),
-            command(&["--help"]).env("ASYNCFLOW_STORE", url),
-            &mut command(&[url]),
+    let ways: [fn(&str) -> Command; 4] = [
+        |url| command(&["--addr", "127.0.0.1:0", "--store", url]),
+        |url| with_store(command(&["--addr", "127.0.0.1:0"]), url),
+        |url| with_store(command(&["--help"]), url),
+        |url| command(&[url]),
+    ];
+    // All at once, as some wait for a server for half a minute.
+    std::thread::scope(|scope| {
+        for url in [
+            "redi://me:secret@host",
+            "redis://me:secret@127.0.0.1:1",
+            "redis://me:secret@host:port",
+            "postgres://me:secret@127.0.0.1:1/jobs",
+            "postgres://me:secret@host:port/jobs",
         ] {
-            let output = run(command.env("RUST_LOG", "trace"));
-            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-            assert!(!said.contains("secret"), "{said}");
+            for way in ways {
+                scope.spawn(move || {
+                    let output = run(way(url).env("RUST_LOG", "trace"));
+                    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+                    assert!(!said.contains("secret"), "{said}");
+                });
+            }
         }
-    }
+    });
+}
+
+fn with_store(mut command: Command, url: &str) -> Command {
+    command.env("ASYNCFLOW_STORE", url);
+    command
 }
 
 #[test]
