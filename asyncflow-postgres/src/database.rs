@@ -62,9 +62,9 @@ impl Database {
         let schema = Schema::new(&builder.schema)?;
         let config = config(&builder.url)?;
         schema.migrate(&config).await?;
+        let names = Arc::new(Names::new(&schema));
         let half = builder.connections.div_ceil(2);
         // Renewals of leases have a lane of their own, and so a connection.
-        let names = Arc::new(Names::new(&schema));
         let pool = |connections| Pool::new(config.clone(), connections, builder.listen, names.clone());
         let (writes, reads) = (pool(half + 1), pool(builder.connections / 2));
         let post = match builder.listen {

@@ -13,8 +13,10 @@ use std::{
 
 /// A look from the beginning is followed by others that take so many times as long together before the next one.
 const SELDOM: u32 = 20;
-/// The longest time between looks from the beginning, where hints tell of others' jobs and where none come.
-const LONGEST: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(1)];
+/// The longest time between looks from the beginning, where hints tell of others' jobs.
+const LONGEST: Duration = Duration::from_secs(10);
+/// The same where none come.
+const LONGEST_UNHEARD: Duration = Duration::from_secs(1);
 /// Jobs may become ready so many microseconds later than their ranks say: their transactions take their time.
 const LATE: i64 = 100_000;
 /// From the beginning.
@@ -35,7 +37,8 @@ struct Floor {
 
 impl Floors {
     pub(crate) fn new(hears_of_others: bool) -> Self {
-        Self { longest: LONGEST[usize::from(!hears_of_others)], of_lines: Mutex::default() }
+        let longest = if hears_of_others { LONGEST } else { LONGEST_UNHEARD };
+        Self { longest, of_lines: Mutex::default() }
     }
 
     /// From which rank on a claim of these versions of a flow looks.
@@ -92,6 +95,7 @@ impl Floors {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
@@ -115,8 +119,8 @@ mod tests {
     #[test]
     fn looks_from_the_beginning_come_again_soon_where_they_are_quick() {
         let floors = Floors::new(true);
-        let looked = Instant::now().checked_sub(LONGEST[1]).unwrap();
-        for (took, floor) in [(LONGEST[1] / SELDOM / 2, BEGINNING), (LONGEST[1], 7)] {
+        let looked = Instant::now().checked_sub(SECOND).unwrap();
+        for (took, floor) in [(SECOND / SELDOM / 2, BEGINNING), (SECOND, 7)] {
             floors.of_lines.lock().unwrap().insert((1, 0), Floor { rank: 7, lowered: looked, looked, took });
             assert_eq!(floors.of(1, &[0]), floor);
         }
@@ -128,7 +132,7 @@ mod tests {
             let looked = Instant::now().checked_sub(ago).unwrap();
             Floor { rank: 7, lowered: looked, looked, took: HOUR }
         };
-        for (floors, longest) in [(Floors::new(true), LONGEST[0]), (Floors::new(false), LONGEST[1])] {
+        for (floors, longest) in [(Floors::new(true), LONGEST), (Floors::new(false), LONGEST_UNHEARD)] {
             for (ago, floor) in [(longest / 2, 7), (longest, BEGINNING)] {
                 floors.of_lines.lock().unwrap().insert((1, 0), slow(ago));
                 assert_eq!(floors.of(1, &[0]), floor);

@@ -26,9 +26,8 @@ pub(crate) struct Names {
 pub(crate) struct Known {
     flows: HashMap<Arc<str>, i32>,
     flow_names: HashMap<i32, Arc<str>>,
-    policies: HashMap<i32, Arc<Policy>>,
-    /// As they are written.
-    policy_texts: HashMap<i32, String>,
+    /// Each with how it is written.
+    policies: HashMap<i32, (Arc<Policy>, String)>,
     policy_numbers: Vec<(Arc<Policy>, i32)>,
 }
 
@@ -42,7 +41,7 @@ impl Known {
     }
 
     pub(crate) fn policy(&self, number: i32) -> Option<&Arc<Policy>> {
-        self.policies.get(&number)
+        self.policies.get(&number).map(|(policy, _)| policy)
     }
 
     pub(crate) fn policy_number(&self, policy: &Arc<Policy>) -> Option<i32> {
@@ -54,16 +53,11 @@ impl Known {
         self.flows.insert(name.clone(), number);
         self.flow_names.insert(number, name);
     }
-
-    fn add_policy(&mut self, policy: Arc<Policy>, text: String, number: i32) {
-        self.policies.insert(number, policy);
-        self.policy_texts.insert(number, text);
-    }
 }
 
 impl Names {
     pub(crate) fn new(schema: &Schema) -> Self {
-        Self { known: RwLock::default(), epoch: AtomicU64::new(0), hold: schema.names_hold().into() }
+        Self { known: RwLock::default(), epoch: AtomicU64::new(0), hold: schema.names_hold() }
     }
 
     pub(crate) fn known(&self) -> RwLockReadGuard<'_, Known> {
@@ -84,14 +78,14 @@ impl Names {
         let (epoch, mut params) = (self.epoch(), Params::default());
         {
             let known = self.known();
-            let (flows, policies) = (&known.flow_names, &known.policy_texts);
+            let (flows, policies) = (&known.flow_names, &known.policies);
             if flows.is_empty() && policies.is_empty() {
                 return Ok(true);
             }
             params.push(flows.keys().copied().collect::<Vec<_>>(), Type::INT4_ARRAY);
             params.push(flows.values().map(|name| row::kept(name).into_owned()).collect::<Vec<_>>(), Type::TEXT_ARRAY);
             params.push(policies.keys().copied().collect::<Vec<_>>(), Type::INT4_ARRAY);
-            params.push(policies.values().cloned().collect::<Vec<_>>(), Type::TEXT_ARRAY);
+            params.push(policies.values().map(|(_, text)| text.clone()).collect::<Vec<_>>(), Type::TEXT_ARRAY);
         }
         let typed: Vec<_> = params.values().into_iter().zip(params.kinds()).collect();
         let holds = client.query_typed(&self.hold, &typed).await?.first().is_some_and(|row| row.get(0));
@@ -143,7 +137,7 @@ impl Names {
             match kind {
                 0 => known.add_flow(new_flows[place].clone(), number),
                 _ => {
-                    known.add_policy(new_policies[place].clone(), json[place].clone(), number);
+                    known.policies.insert(number, (new_policies[place].clone(), json[place].clone()));
                     known.policy_numbers.push((new_policies[place].clone(), number));
                 }
             }
@@ -201,7 +195,7 @@ impl Names {
             for row in rows {
                 let text: String = row.get(1);
                 if let Ok(policy) = serde_json::from_str(&text) {
-                    known.add_policy(Arc::new(policy), text, row.get(0));
+                    known.policies.insert(row.get(0), (Arc::new(policy), text));
                 }
             }
         }

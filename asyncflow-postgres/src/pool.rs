@@ -228,6 +228,7 @@ mod tests {
             assert!(matches!(late.await.unwrap(), Err(StoreError::Unavailable(_))));
         }
         assert_eq!(silent.let_in.load(Ordering::SeqCst), 1);
+        // Passes at once, as time stands where nothing else is to be done.
         tokio::time::sleep(LINGERS).await;
         tokio::time::resume();
         let _later = call();

@@ -48,7 +48,6 @@ pub(crate) struct Schema {
     tend: String,
     check: String,
     names: String,
-    names_hold: String,
     flows_by_name: String,
     flows_by_number: String,
     policies_by_number: String,
@@ -65,7 +64,7 @@ macro_rules! statements {
 }
 
 statements! {
-    write get part due list counts put_settings tend check names names_hold flows_by_name flows_by_number policies_by_number
+    write get part due list counts put_settings tend check names flows_by_name flows_by_number policies_by_number
 }
 
 impl Schema {
@@ -93,18 +92,23 @@ impl Schema {
             // What takes locks is refused where nothing may be written.
             check: format!("SELECT version FROM {quoted}.schema FOR UPDATE"),
             names: format!("SELECT kind, place, number FROM {quoted}.names_1($1, $2)"),
-            names_hold: format!(
-                "SELECT NOT EXISTS (SELECT FROM unnest($1, $2) k (id, name)
-                    WHERE NOT EXISTS (SELECT FROM {quoted}.flows f WHERE f.id = k.id AND f.name = k.name))
-                AND NOT EXISTS (SELECT FROM unnest($3, $4) k (id, policy)
-                    WHERE NOT EXISTS (SELECT FROM {quoted}.policies p WHERE p.id = k.id AND p.policy = k.policy))"
-            ),
             flows_by_name: format!("SELECT id, name FROM {quoted}.flows WHERE name = ANY ($1)"),
             flows_by_number: format!("SELECT id, name FROM {quoted}.flows WHERE id = ANY ($1)"),
             policies_by_number: format!("SELECT id, policy FROM {quoted}.policies WHERE id = ANY ($1)"),
             name: name.into(),
             quoted,
         })
+    }
+
+    /// Whether flows and policies have these numbers.
+    pub(crate) fn names_hold(&self) -> String {
+        format!(
+            "SELECT NOT EXISTS (SELECT FROM unnest($1, $2) k (id, name)
+                WHERE NOT EXISTS (SELECT FROM {quoted}.flows f WHERE f.id = k.id AND f.name = k.name))
+            AND NOT EXISTS (SELECT FROM unnest($3, $4) k (id, policy)
+                WHERE NOT EXISTS (SELECT FROM {quoted}.policies p WHERE p.id = k.id AND p.policy = k.policy))",
+            quoted = self.quoted
+        )
     }
 
     /// The channel of this schema's hints.

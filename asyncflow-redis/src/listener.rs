@@ -37,17 +37,15 @@ impl Listener {
 }
 
 async fn listen(client: &Client, channel: &str, hints: &Hints) -> RedisResult<()> {
-    let late = || (redis::ErrorKind::Io, "no answer in time");
-    let (mut sink, mut messages) =
-        tokio::time::timeout(PING, client.get_async_pubsub()).await.map_err(|_| late())??.split();
-    tokio::time::timeout(PING, sink.subscribe(channel)).await.map_err(|_| late())??;
+    let (mut sink, mut messages) = in_time(client.get_async_pubsub()).await?.split();
+    in_time(sink.subscribe(channel)).await?;
     let changes = format!("{channel}{CHANGES}");
     let (mut hears_changes, mut tried) = (false, Instant::now());
     // Whatever was told until now is lost.
     hints.anything();
     loop {
         if hints.readers() > 0 && !hears_changes {
-            tokio::time::timeout(PING, sink.subscribe(&changes)).await.map_err(|_| late())??;
+            in_time(sink.subscribe(&changes)).await?;
             hears_changes = true;
             hints.anything();
         }
@@ -59,15 +57,21 @@ async fn listen(client: &Client, channel: &str, hints: &Hints) -> RedisResult<()
             () = hints.first_reader() => {}
             // One that is dead would never be noticed.
             () = tokio::time::sleep_until(tried + PING) => {
-                tokio::time::timeout(PING, sink.ping::<redis::Value>()).await.map_err(|_| late())??;
+                in_time(sink.ping::<redis::Value>()).await?;
                 if hears_changes && hints.readers() == 0 {
-                    tokio::time::timeout(PING, sink.unsubscribe(&changes)).await.map_err(|_| late())??;
+                    in_time(sink.unsubscribe(&changes)).await?;
                     hears_changes = false;
                 }
                 tried = Instant::now();
             }
         }
     }
+}
+
+/// What the server answers, if it does.
+async fn in_time<T>(answer: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+    let late = |_| redis::RedisError::from((redis::ErrorKind::Io, "no answer in time"));
+    tokio::time::timeout(PING, answer).await.map_err(late)?
 }
 
 /// Tells what a message of a script says: see `publish` in `lua/write/1_call.lua`. Of what is none of ours, that anything may have changed.

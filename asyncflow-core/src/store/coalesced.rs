@@ -1,26 +1,20 @@
 //! Many callers, one round trip: while one batch is on its way, the next gathers.
 
+mod asks;
 mod reads;
+mod writes;
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use tokio::{
-    runtime::Handle,
-    sync::{Semaphore, mpsc, oneshot},
-};
+use tokio::{runtime::Handle, sync::mpsc};
 
 use self::reads::Reads;
-use super::{Answers, Attention, Batch, Counts, HintStream, Page, Part, PartName, Pick, Query, Store, StoreError};
+use super::{Answers, Attention, Batch, Counts, HintStream, Page, Part, PartName, Query, Store, StoreError};
 use crate::{
-    job::{JobId, JobKey, Record},
+    job::{JobKey, Record},
     policy::Settings,
 };
-
-/// Turns at which a batch that had company lets others come along.
-const TURNS: usize = 3;
-/// Batches that wait for another of the same job at most, before the others wait with them.
-const MOST_LATER: usize = 4096;
 
 /// How a store likes its batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,14 +70,8 @@ impl Coalescing {
 pub struct Coalesced<S> {
     inner: Arc<S>,
     reads: Reads<S>,
-    writes: mpsc::Sender<Ask>,
-    renewals: mpsc::Sender<Ask>,
-}
-
-/// One caller's batch, and where its answers go.
-struct Ask {
-    batch: Batch,
-    reply: oneshot::Sender<Result<Answers, StoreError>>,
+    writes: mpsc::Sender<writes::Ask>,
+    renewals: mpsc::Sender<writes::Ask>,
 }
 
 impl<S: Store> Coalesced<S> {
@@ -97,7 +85,7 @@ impl<S: Store> Coalesced<S> {
         let inner = Arc::new(inner);
         let lane = || {
             let (asks, queue) = mpsc::channel(coalescing.entries);
-            runtime.spawn(drive(inner.clone(), queue, coalescing));
+            runtime.spawn(writes::drive(inner.clone(), queue, coalescing));
             asks
         };
         let reads = Reads::new(inner.clone(), coalescing, &runtime);
@@ -117,9 +105,7 @@ impl<S: Store> Store for Coalesced<S> {
             && batch.claims.is_empty()
             && batch.changes.iter().all(|change| change.patch.quiet);
         let lane = if renews { &self.renewals } else { &self.writes };
-        let (reply, answers) = oneshot::channel();
-        lane.send(Ask { batch: batch.clone(), reply }).await.map_err(|_| gone())?;
-        answers.await.map_err(|_| gone())?
+        asks::ask(lane, batch.clone()).await
     }
 
     async fn get(&self, jobs: &[JobKey]) -> Result<Vec<Option<Record>>, StoreError> {
@@ -162,137 +148,6 @@ impl<S: Store> Store for Coalesced<S> {
 impl<S: fmt::Debug> fmt::Debug for Coalesced<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Coalesced").field(&self.inner).finish()
-    }
-}
-
-fn gone() -> StoreError {
-    StoreError::unavailable("the task that sends what it is asked has ended")
-}
-
-/// Gathers what is asked and sends it, until nobody can ask any more.
-async fn drive<S: Store>(store: Arc<S>, mut queue: mpsc::Receiver<Ask>, coalescing: Coalescing) {
-    let permits = Arc::new(Semaphore::new(coalescing.in_flight));
-    let mut gathering = Gathering::default();
-    let mut company = false;
-    loop {
-        if gathering.asks.is_empty() {
-            let Some(ask) = queue.recv().await else { return };
-            gathering.add(ask);
-        }
-        // Never closed: what waits for it comes at once or when a batch is back.
-        let Ok(permit) = permits.clone().acquire_owned().await else { return };
-        gathering.drain(&mut queue, coalescing);
-        for _ in 0..if company { TURNS } else { 0 } {
-            // Those who were just answered are about to ask again.
-            tokio::task::yield_now().await;
-            gathering.drain(&mut queue, coalescing);
-        }
-        let asks = gathering.take();
-        company = asks.len() > 1;
-        if asks.is_empty() {
-            continue;
-        }
-        let store = store.clone();
-        tokio::spawn(async move {
-            send(&*store, asks).await;
-            drop(permit);
-        });
-    }
-}
-
-/// What goes along in the next batch, and what has to wait for the one after.
-#[derive(Default)]
-struct Gathering {
-    asks: Vec<Ask>,
-    entries: usize,
-    bytes: usize,
-    changed: HashSet<JobId>,
-    later: Vec<Ask>,
-}
-
-impl Gathering {
-    fn drain(&mut self, queue: &mut mpsc::Receiver<Ask>, most: Coalescing) {
-        while self.entries < most.entries && self.bytes < most.bytes && self.later.len() < MOST_LATER {
-            let Ok(ask) = queue.try_recv() else { break };
-            self.add(ask);
-        }
-    }
-
-    fn add(&mut self, ask: Ask) {
-        let Batch { inserts, changes, claims } = &ask.batch;
-        // A batch has one change a job: another waits.
-        if changes.iter().any(|change| self.changed.contains(&change.job.id)) {
-            self.later.push(ask);
-            return;
-        }
-        self.entries += inserts.len() + changes.len() + claims.len();
-        self.bytes += ask.batch.bytes();
-        self.changed.extend(changes.iter().map(|change| change.job.id));
-        self.asks.push(ask);
-    }
-
-    /// What is to be sent now: not what nobody waits for any more.
-    fn take(&mut self) -> Vec<Ask> {
-        let Self { mut asks, later, .. } = std::mem::take(self);
-        later.into_iter().for_each(|ask| self.add(ask));
-        asks.retain(|ask| !ask.reply.is_closed());
-        // First those who name the job they take: a new one goes to the claim that came with it, which a store can do in one step.
-        asks.sort_by_key(|ask| ask.batch.claims.iter().any(|claim| matches!(claim.pick, Pick::Next { .. })));
-        asks
-    }
-}
-
-/// Sends batches as one, and gives each its own answers.
-async fn send<S: Store>(store: &S, asks: Vec<Ask>) {
-    let mut rest = vec![asks];
-    while let Some(mut asks) = rest.pop() {
-        let batch = merge(&asks);
-        match store.write(&batch).await.and_then(|answers| whole(&batch, answers)) {
-            Ok(answers) => answer(asks, answers),
-            Err(StoreError::Rejected(_)) if asks.len() > 1 => {
-                let half = asks.split_off(asks.len() / 2);
-                rest.extend([half, asks]);
-            }
-            Err(error) => {
-                for ask in asks {
-                    // Who has gone away needs no answer.
-                    let _ = ask.reply.send(Err(error.clone()));
-                }
-            }
-        }
-    }
-}
-
-/// Answers to all that was asked: others could be given to the wrong caller.
-fn whole(batch: &Batch, answers: Answers) -> Result<Answers, StoreError> {
-    let asked = [batch.inserts.len(), batch.changes.len(), batch.claims.len()];
-    let answered = [answers.inserts.len(), answers.changes.len(), answers.claims.len()];
-    match asked == answered {
-        true => Ok(answers),
-        false => Err(StoreError::unavailable(format_args!("it answered {answered:?} entries of {asked:?}"))),
-    }
-}
-
-fn merge(asks: &[Ask]) -> Batch {
-    let mut merged = Batch::default();
-    for Ask { batch, .. } in asks {
-        merged.inserts.extend(batch.inserts.iter().cloned());
-        merged.changes.extend(batch.changes.iter().cloned());
-        merged.claims.extend(batch.claims.iter().cloned());
-    }
-    merged
-}
-
-fn answer(asks: Vec<Ask>, answers: Answers) {
-    let (mut inserts, mut changes, mut claims) =
-        (answers.inserts.into_iter(), answers.changes.into_iter(), answers.claims.into_iter());
-    for Ask { batch, reply } in asks {
-        let answers = Answers {
-            inserts: inserts.by_ref().take(batch.inserts.len()).collect(),
-            changes: changes.by_ref().take(batch.changes.len()).collect(),
-            claims: claims.by_ref().take(batch.claims.len()).collect(),
-        };
-        let _ = reply.send(Ok(answers));
     }
 }
 

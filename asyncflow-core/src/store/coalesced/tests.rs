@@ -1,20 +1,23 @@
 use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
 use super::*;
 use crate::{
-    job::{Mark, Token},
+    job::{JobId, Mark, Token},
     policy::Policy,
     state,
     store::{Change, Changed, Claim, Guard, Insert, Inserted, MemoryStore, Patch, Pick, Room},
 };
 
-/// A memory store that takes a millisecond a batch or a read, counts them, and rejects batches with a poisoned request.
+/// A memory store that takes a millisecond a batch or a read by a paused clock, counts them, and rejects batches with a poisoned request.
 #[derive(Debug, Default)]
 struct Slow {
     store: MemoryStore,
@@ -117,20 +120,45 @@ fn claim(token: u128) -> Batch {
     Batch { claims: vec![claim], ..Batch::default() }
 }
 
+/// What becomes of these, begun in their order.
+async fn at_once<T, F>(futures: impl IntoIterator<Item = F>) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let tasks: Vec<_> = futures.into_iter().map(tokio::spawn).collect();
+    let mut done = Vec::new();
+    for task in tasks {
+        done.push(task.await.unwrap());
+    }
+    done
+}
+
 async fn all(
     store: &Arc<Coalesced<Slow>>,
     batches: impl IntoIterator<Item = Batch>,
 ) -> Vec<Result<Answers, StoreError>> {
-    let mut tasks = Vec::new();
-    for batch in batches {
+    let write = |batch| {
         let store = store.clone();
-        tasks.push(tokio::spawn(async move { store.write(&batch).await }));
-    }
-    let mut answers = Vec::new();
-    for task in tasks {
-        answers.push(task.await.unwrap());
-    }
-    answers
+        async move { store.write(&batch).await }
+    };
+    at_once(batches.into_iter().map(write)).await
+}
+
+async fn read(
+    store: &Arc<Coalesced<Slow>>,
+    ids: impl IntoIterator<Item = u128>,
+) -> Vec<Result<Option<u128>, StoreError>> {
+    let get = |id| {
+        let store = store.clone();
+        async move { Ok(store.get(&[key(id)]).await?.remove(0).map(|record| record.job.id.as_u128())) }
+    };
+    at_once(ids.into_iter().map(get)).await
+}
+
+/// Whether it is ready when it is asked once.
+async fn is_ready<F: Future>(future: &mut Pin<&mut F>) -> bool {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_ready())).await
 }
 
 fn store(coalescing: Coalescing) -> Arc<Coalesced<Slow>> {
@@ -204,32 +232,14 @@ async fn a_caller_that_goes_away_leaves_its_batch_whole() {
     let store = store(Coalescing::default());
     {
         let batch = insert(1, "1");
-        let mut write = std::pin::pin!(store.write(&batch));
-        let polled =
-            std::future::poll_fn(|context| std::task::Poll::Ready(write.as_mut().poll(context).is_ready())).await;
-        assert!(!polled);
+        let mut write = pin!(store.write(&batch));
+        assert!(!is_ready(&mut write).await);
         while store.inner().at_once.load(Ordering::SeqCst) == 0 {
             tokio::task::yield_now().await;
         }
     }
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert!(store.get(&[key(1)]).await.unwrap()[0].is_some());
-}
-
-async fn read(
-    store: &Arc<Coalesced<Slow>>,
-    ids: impl IntoIterator<Item = u128>,
-) -> Vec<Result<Option<u128>, StoreError>> {
-    let get = |id| {
-        let store = store.clone();
-        async move { Ok(store.get(&[key(id)]).await?.remove(0).map(|record| record.job.id.as_u128())) }
-    };
-    let tasks: Vec<_> = ids.into_iter().map(|id| tokio::spawn(get(id))).collect();
-    let mut records = Vec::new();
-    for task in tasks {
-        records.push(task.await.unwrap());
-    }
-    records
 }
 
 #[tokio::test(start_paused = true)]
@@ -262,10 +272,7 @@ async fn a_reader_that_goes_away_is_not_read_for() {
     {
         // Asked, and given up at once.
         let jobs = [key(2)];
-        let mut second = std::pin::pin!(store.get(&jobs));
-        let polled =
-            std::future::poll_fn(|context| std::task::Poll::Ready(second.as_mut().poll(context).is_ready())).await;
-        assert!(!polled);
+        assert!(!is_ready(&mut pin!(store.get(&jobs))).await);
     }
     first.await.unwrap().unwrap();
     assert!(store.get(&[key(3)]).await.unwrap()[0].is_none());
