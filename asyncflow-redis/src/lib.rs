@@ -19,7 +19,7 @@
 //! | `appendonly` | `appendfsync` | the server is killed | power is lost |
 //! |---|---|---|---|
 //! | `yes` | `always` | nothing is lost | nothing is lost |
-//! | `yes` | `everysec` | what waited for a slow disk, up to two seconds | about the last second of answered writes |
+//! | `yes` | `everysec` | what waited for a slow disk | about the last second of answered writes |
 //! | `no`, with `save` | | what came after the last snapshot | the same |
 //! | `no`, without | | everything | everything |
 //!
