@@ -135,7 +135,7 @@ fn content_type(lines: &[HeaderValue]) {
 /// What a single line says, if anybody takes it.
 fn taken(line: &str) -> Option<ContentType> {
     let line = line.trim_matches([' ', '\t']);
-    if split(line.as_bytes(), b',').len() != 1 {
+    if line.len() > media_type::LONGEST || split(line.as_bytes(), b',').len() != 1 {
         return None;
     }
     let mut parts = line.splitn(2, ';');

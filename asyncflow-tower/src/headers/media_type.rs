@@ -33,13 +33,20 @@ pub(crate) fn read(headers: &HeaderMap, encoded: bool, takes: impl Fn(&str) -> b
 }
 
 pub(crate) const NOT_TAKEN: &str = "this flow does not take this media type";
+/// Bytes of the longest media type that is taken, with its parameters.
+pub(crate) const LONGEST: usize = 1024;
 
 fn one(line: &[u8], takes: impl Fn(&str) -> bool) -> Media {
     let not_taken = Media { taken: Err(NOT_TAKEN), text: false };
     if line == b"application/json" && takes("application/json") {
         return Media { taken: Ok(ContentType::Json), text: false };
     }
-    let Ok(whole) = std::str::from_utf8(list::trim(line)) else { return not_taken };
+    let line = list::trim(line);
+    if line.len() > LONGEST {
+        // It would be kept with each job, beside the request that has a limit of its own.
+        return Media { taken: Err("a Content-Type has at most 1024 bytes"), text: false };
+    }
+    let Ok(whole) = std::str::from_utf8(line) else { return not_taken };
     // Two types in one line, as a proxy may join them.
     if list::elements(whole.as_bytes(), b',').count() != 1 {
         return not_taken;
@@ -150,6 +157,15 @@ mod tests {
         }
         assert!(media(&[]).taken.is_err());
         assert!(media(&[(CONTENT_TYPE, "application/json"), (CONTENT_TYPE, "application/json")]).taken.is_err());
+    }
+
+    #[test]
+    fn a_type_is_bounded_with_its_parameters() {
+        for essence in ["application/json", "application/x+json", "text/csv"] {
+            let longest = format!("{essence};a={}", "b".repeat(LONGEST - essence.len() - 3));
+            assert!(typed(&format!(" {longest} ")).is_ok(), "{essence}");
+            assert_eq!(typed(&(longest + "b")), Err("a Content-Type has at most 1024 bytes"), "{essence}");
+        }
     }
 
     #[test]

@@ -174,6 +174,9 @@ async fn anything(t: Probe) {
     }
     t.send(Request::post("/any").body("x")).await.problem(415, "unsupported-media-type").has("accept", "*/*");
     t.send(Request::post("/any").with("content-type", "nonsense").body("x")).await.is(415);
+    // What is kept with the job is bounded.
+    let long = format!("image/png; a={}", "x".repeat(1100));
+    t.send(Request::post("/any").with("content-type", long).body("x")).await.problem(415, "unsupported-media-type");
 }
 
 async fn pieces(t: Probe) {
