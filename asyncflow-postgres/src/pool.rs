@@ -37,6 +37,8 @@ struct Line {
     client: Client,
     driver: JoinHandle<()>,
     statements: HashMap<Box<str>, Statement>,
+    /// The epoch of names that its server knows by our numbers.
+    epoch: u64,
 }
 
 impl fmt::Debug for Pool {
@@ -52,16 +54,16 @@ impl Pool {
         Self { config, prepares, permits: Arc::new(Semaphore::new(connections)), idle: Mutex::default(), names }
     }
 
-    /// Makes one call. Where another transaction stood in its way, it is made again.
-    pub(crate) async fn call(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, StoreError> {
-        let (epoch, end) = (self.names.epoch(), Instant::now() + PATIENCE);
+    /// Makes one call, with numbers of this epoch. Where another transaction stood in its way, it is made again.
+    pub(crate) async fn call(&self, epoch: u64, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, StoreError> {
+        let end = Instant::now() + PATIENCE;
         let late = |_| StoreError::unavailable(format_args!("Postgres did not answer within {PATIENCE:?}"));
         let permit = timeout_at(end, self.permits.clone().acquire_owned()).await.map_err(late)?;
         let permit = permit.map_err(|_| failure::closed())?;
         let mut again = AGAIN;
         loop {
             let mut line = timeout_at(end, self.line()).await.map_err(late)??;
-            if self.names.epoch() != epoch {
+            if line.epoch != epoch {
                 self.put_back(line);
                 return Err(failure::renumbered());
             }
@@ -93,20 +95,20 @@ impl Pool {
         let lost = |error| failure::of(&error);
         let (client, mut connection) = self.config.connect(Tls).await.map_err(lost)?;
         // Driven here: given up, it is closed.
-        let knows_them = tokio::select! {
+        let epoch = tokio::select! {
             biased;
-            known = self.names.are_those_of(&client) => known.map_err(lost)?,
+            epoch = self.names.epoch_of(&client) => epoch.map_err(lost)?,
             ended = &mut connection => return Err(ended.map_or_else(lost, |()| failure::closed())),
         };
-        match knows_them {
-            true => Ok(Line { client, driver: drive(connection), statements: HashMap::new() }),
-            false => Err(failure::renumbered()),
-        }
+        let epoch = epoch.ok_or_else(failure::renumbered)?;
+        Ok(Line { client, driver: drive(connection), statements: HashMap::new(), epoch })
     }
 
     fn take_idle(&self) -> Option<Line> {
+        let epoch = self.names.epoch();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|line| !line.client.is_closed());
+        // Another server has taken the place of theirs, where the epoch is over.
+        idle.retain(|line| line.epoch == epoch && !line.client.is_closed());
         idle.pop()
     }
 
@@ -219,7 +221,7 @@ mod tests {
         let pool = Arc::new(Pool::new(url.parse().unwrap(), 1, true, names));
         let call = || {
             let pool = pool.clone();
-            tokio::spawn(async move { pool.call("SELECT 1", &Params::default()).await })
+            tokio::spawn(async move { pool.call(0, "SELECT 1", &Params::default()).await })
         };
         let first = call();
         silent.asked.notified().await;

@@ -76,7 +76,7 @@ impl Shared {
         params.push(self.now(), Type::INT8);
         params.push(self.schema.area, Type::INT4);
         params.push(wanted, Type::INT2_ARRAY);
-        let rows = self.reads.call(self.schema.tend(), &params).await?;
+        let rows = self.reads.call(self.names.epoch(), self.schema.tend(), &params).await?;
         let mut divisions: Vec<(i16, i64, i64)> = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
         divisions.sort_unstable();
         self.shelves.0.lock().unwrap_or_else(PoisonError::into_inner).take(&divisions);

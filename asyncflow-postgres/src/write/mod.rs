@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use asyncflow_core::{
     Stamp,
-    store::{Answers, Batch, Changed, Claimed, Inserted, Pick, StoreError, Taken},
+    store::{Answers, Batch, Changed, Claimed, Insert, Inserted, Pick, StoreError, Taken},
 };
 use tokio_postgres::{Row, types::Type};
 
@@ -19,7 +19,7 @@ use self::{
     inserts::{is_plain, taken_at_once},
 };
 pub(crate) use self::{news::HeldBack, rooms::Rooms};
-use crate::{database::Shared, names::Known, params::Params, row};
+use crate::{database::Shared, failure, names::Known, params::Params, row};
 
 /// What an answer is of, as the functions number them.
 mod kind {
@@ -57,13 +57,14 @@ impl Shared {
         }
         inserts::check(&batch.inserts)?;
         claims::check(&batch.claims)?;
-        self.meet(batch).await?;
+        let epoch = self.names.epoch();
+        self.meet(epoch, batch).await?;
         let plain = is_plain(&batch.inserts);
         // Which claims take a job of the same batch, and of each job which claim.
         let at_once = if plain { taken_at_once(batch) } else { vec![None; batch.inserts.len()] };
         let (flows, numbers) = {
-            let known = self.names.known();
-            (self.entered(batch, plain, &known), Numbers::of(batch, &known))
+            let known = self.names.known_in(epoch)?;
+            (self.entered(batch, plain, &known), Numbers::of(batch, &known)?)
         };
         let changes = Changes::of(&batch.changes, &numbers.changes);
         let began = Instant::now();
@@ -84,7 +85,7 @@ impl Shared {
             let floors = claims::floors(batch, &numbers.claims, self.post.floors());
             claims::push(&mut params, batch, &numbers.claims, floors.clone(), &at_once);
             debug_assert_eq!(params.values().len(), crate::schema::WRITE);
-            let rows = self.writes.call(self.schema.write(), &params).await?;
+            let rows = self.writes.call(epoch, self.schema.write(), &params).await?;
             for row in rows.iter().filter(|row| row.get::<_, i16>(0) == kind::WAITING) {
                 if let Some((flow, _)) = flows.get(nth(row)) {
                     self.rooms.set(*flow, row.get(2));
@@ -92,8 +93,8 @@ impl Shared {
             }
             (rows, floors)
         };
-        self.learn(&rows).await?;
-        let known = self.names.known();
+        self.learn(epoch, &rows).await?;
+        let known = self.names.known_in(epoch)?;
         let answers = answers(batch, &changes, &at_once, &rows, &known)?;
         let again: Vec<_> = rows.iter().filter(|row| row.get::<_, i16>(0) == kind::HELD_ALREADY).map(nth).collect();
         for (nth, (claim, taken)) in batch.claims.iter().zip(&answers.claims).enumerate() {
@@ -107,20 +108,20 @@ impl Shared {
     }
 
     /// Gives numbers to what of the batch has none.
-    async fn meet(&self, batch: &Batch) -> Result<(), StoreError> {
+    async fn meet(&self, epoch: u64, batch: &Batch) -> Result<(), StoreError> {
         let flows = batch.inserts.iter().map(|insert| &insert.job.flow);
         let policies = || batch.inserts.iter().map(|insert| &insert.facts.policy);
         let known_before = {
-            let known = self.names.known();
+            let known = self.names.known_in(epoch)?;
             policies().all(|policy| known.policy_number(policy).is_some())
         };
-        self.names.add(&self.writes, &self.schema, flows, policies()).await?;
+        self.names.add(epoch, &self.writes, &self.schema, flows, policies()).await?;
         if !known_before && policies().fold(false, |new, policy| self.shelves.want(policy) | new) {
             self.tend().await?;
         }
         let changes = batch.changes.iter().map(|change| &*change.job.flow);
         let claims = batch.claims.iter().map(|claim| &**claims::flow(claim));
-        self.names.find(&self.writes, &self.schema, changes.chain(claims)).await
+        self.names.find(epoch, &self.writes, &self.schema, changes.chain(claims)).await
     }
 
     /// The flows that the batch enters, in the order in which they are locked.
@@ -147,7 +148,7 @@ impl Shared {
     }
 }
 
-/// The numbers of the flows and policies of a batch. What has none is not there.
+/// The numbers of the flows and policies of a batch. A flow that has none is not there.
 struct Numbers {
     inserts: Vec<(i32, i32)>,
     changes: Vec<i32>,
@@ -155,16 +156,17 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn of(batch: &Batch, known: &Known) -> Self {
+    fn of(batch: &Batch, known: &Known) -> Result<Self, StoreError> {
         let flow = |name: &str| known.flow(name).unwrap_or(-1);
-        let insert = |insert: &asyncflow_core::store::Insert| {
-            (flow(&insert.job.flow), known.policy_number(&insert.facts.policy).unwrap_or(-1))
+        let insert = |insert: &Insert| {
+            let both = known.flow(&insert.job.flow).zip(known.policy_number(&insert.facts.policy));
+            both.ok_or_else(failure::renumbered)
         };
-        Self {
-            inserts: batch.inserts.iter().map(insert).collect(),
+        Ok(Self {
+            inserts: batch.inserts.iter().map(insert).collect::<Result<_, _>>()?,
             changes: batch.changes.iter().map(|change| flow(&change.job.flow)).collect(),
             claims: batch.claims.iter().map(|claim| flow(claims::flow(claim))).collect(),
-        }
+        })
     }
 }
 
