@@ -53,6 +53,10 @@ impl<V: HasId> ById<V> {
         self.table.iter()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.table.is_empty()
     }

@@ -122,6 +122,11 @@ impl FlowRef {
         self.node().clock.now()
     }
 
+    /// Ready after this time, by a timer of the engine's runtime: for mounts that have none of their own.
+    pub fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send + use<> {
+        self.node().on_runtime(|| tokio::time::sleep(time))
+    }
+
     /// Room to receive so many bytes, given back when it is dropped; `None` where the node works on as many as it may.
     pub fn receive(&self, bytes: usize) -> Option<Receiving> {
         let before = self.line.bytes.fetch_add(bytes, Ordering::Relaxed);

@@ -97,10 +97,25 @@ impl<Request: IntoPayload, Response: 'static> FlowHandle<Request, Response> {
     ) -> Result<Vec<Result<JobHandle<Response>, SubmitError>>, SubmitError> {
         let (node, line) = (self.flow.node(), self.flow.line());
         let insert = |request| node.insert(line, encode(request)?, &SubmitOptions::new());
-        let inserts = requests.into_iter().map(insert).collect::<Result<_, _>>()?;
+        let mut refused = Vec::new();
+        let mut inserts = Vec::new();
+        for request in requests {
+            let insert = match insert(request) {
+                Err(error @ SubmitError::ShuttingDown) => return Err(error),
+                insert => insert,
+            };
+            refused.push(insert.as_ref().err().cloned());
+            inserts.extend(insert);
+        }
         let submitted =
             node.uninterrupted(node.submit_many(line, inserts)).await.unwrap_or(Err(SubmitError::ShuttingDown))?;
-        Ok(submitted.into_iter().map(|submitted| submitted.map(|submitted| self.handle(submitted))).collect())
+        let mut submitted = submitted.into_iter();
+        let answer = |refused: Option<SubmitError>| match refused {
+            Some(error) => Some(Err(error)),
+            None => submitted.next(),
+        };
+        let answers = refused.into_iter().map_while(answer);
+        Ok(answers.map(|submitted| submitted.map(|submitted| self.handle(submitted))).collect())
     }
 
     fn handle(&self, submitted: Submitted) -> JobHandle<Response> {

@@ -58,7 +58,7 @@ pub struct FlowStats {
 }
 
 pub(super) async fn health(node: &Node) -> Health {
-    Health { open: node.phase() == Phase::Open, store: node.call(node.store.check()).await, running: node.crew.taken() }
+    Health { open: node.phase() == Phase::Open, store: node.call(node.store.check()).await, running: node.crew.len() }
 }
 
 pub(super) async fn stats(node: &Node) -> Result<Stats, EngineError> {

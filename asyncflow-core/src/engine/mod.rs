@@ -154,7 +154,7 @@ impl Drop for Owner {
     fn drop(&mut self) {
         if self.node.advance(Phase::Draining) {
             trace::warning!(
-                running = self.node.crew.taken(),
+                running = self.node.crew.len(),
                 "the engine was dropped without a shutdown: it claims no more jobs"
             );
             let node = self.node.clone();

@@ -46,11 +46,12 @@ impl Node {
     async fn look_at(&self, running: &[Arc<Running>]) {
         for page in running.chunks(PAGE) {
             let jobs: Vec<_> = page.iter().map(|running| running.record().job.clone()).collect();
-            let Ok(records) = self.call(self.store.get(&jobs)).await else { return };
+            let Ok(records) = self.look(&jobs).await else { return };
             for (running, record) in page.iter().zip(records) {
                 match record {
-                    Some(record) => running.heard(record),
-                    None => running.tell(Stop::Lost),
+                    Some(Some(record)) => running.heard(record),
+                    Some(None) => running.tell(Stop::Lost),
+                    None => {}
                 }
             }
         }

@@ -17,12 +17,12 @@ use crate::{
     clock::Clock,
     executor::Executor,
     flow::{AnyFlow, Wrap},
-    job::JobKey,
+    job::{JobKey, Record},
     policy::{FlowOptions, Policy},
     store::{Answers, Batch, Change, Changed, Claim, Pick, Store, StoreError},
     sync::{
-        Handle, JoinHandle, Notify,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+        Handle, JoinHandle, Mutex, Notify,
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
     trace,
     worker::{Crew, Reporter, Rest, Slots},
@@ -45,14 +45,14 @@ pub(crate) struct Node {
     pub(crate) crew: Crew,
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) rest: Rest,
-    /// Slots that were taken when the drain began.
-    pub(crate) taken_at_drain: AtomicUsize,
+    /// Attempts that have ended by themselves since the drain began.
+    pub(crate) finished: AtomicUsize,
     /// Jobs that went back to wait for another node.
     pub(crate) handed_over: AtomicUsize,
     pub(crate) waiting: Waiting,
     pub(crate) alarm: Alarm,
     /// The version of the settings that were taken up.
-    pub(super) settings: AtomicU64,
+    pub(super) settings: Mutex<u64>,
     /// Word of ready jobs, for whoever fills free slots.
     pub(crate) word: Notify,
     pub(super) phase: AtomicU8,
@@ -132,6 +132,11 @@ impl Line {
     /// Bytes of requests that it may still take up.
     pub(crate) fn bytes_free(&self) -> usize {
         self.options.max_bytes.saturating_sub(self.bytes.load(Ordering::Relaxed))
+    }
+
+    /// Whether one more job may be taken up, however large: the last one may so go beyond the bytes, and none after it.
+    pub(crate) fn has_bytes(&self) -> bool {
+        self.bytes_free() > 0
     }
 }
 
@@ -260,6 +265,26 @@ impl Node {
             });
         }
         Ok(changed)
+    }
+
+    /// Reads records, and answers in the order of the jobs; where one can never be read, each by itself, so that it fails alone: `None`.
+    pub(super) async fn look(&self, jobs: &[JobKey]) -> Result<Vec<Option<Option<Record>>>, StoreError> {
+        match self.call(self.store.get(jobs)).await {
+            Err(StoreError::Rejected(_)) => {}
+            records => return Ok(records?.into_iter().map(Some).collect()),
+        }
+        let mut looked = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            looked.push(match self.call(self.store.get(std::slice::from_ref(job))).await {
+                Ok(mut records) => Some(records.pop().flatten()),
+                Err(StoreError::Rejected(why)) => {
+                    trace::debug!(job = %job.id, why = %why, "a job's record cannot be read");
+                    None
+                }
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(looked)
     }
 
     /// Does work in a task of its own, whose kind is one for all: each kind that there is makes the crate longer to build.

@@ -21,9 +21,10 @@ pub(super) async fn look_after(node: Arc<Node>) {
     let mut looks = Looks::default();
     let mut tick = Instant::now();
     loop {
-        if let Err(error) = node.recover(&mut looks).await {
+        let more = node.recover(&mut looks, tick).await.unwrap_or_else(|error| {
             trace::warning!(error = %error, "what is due could not be looked after");
-        }
+            false
+        });
         if tick <= Instant::now() {
             // Nodes that started together must not knock together. And no sooner than after a whole tick: for each, the runtime's timers
             // wake an idle process more than twice.
@@ -33,7 +34,9 @@ pub(super) async fn look_after(node: Arc<Node>) {
                 trace::debug!(error = %error, "readers' jobs could not be swept");
             }
         }
-        node.alarm.wait_until(tick).await;
+        if !more {
+            node.alarm.wait_until(tick).await;
+        }
         node.look_at_held_back();
     }
 }
@@ -55,13 +58,15 @@ impl Looks {
 }
 
 impl Node {
-    async fn recover(&self, looks: &mut Looks) -> Result<(), StoreError> {
+    /// Looks after what is due, until this time at the latest: the rest of a tick's work must not wait for all of it. Says whether there may be
+    /// more.
+    async fn recover(&self, looks: &mut Looks, end: Instant) -> Result<bool, StoreError> {
         loop {
             // Leases that were seen once stand first until they are seen again: what is behind them is looked after all the same.
             let known = looks.0.len();
             let limit = PAGE + 2 * known;
             let Attention { records: due, settings } = self.call(self.store.due(limit)).await?;
-            self.take_up(&settings, &self.settings);
+            self.take_up(&settings);
             let full = due.len() >= limit;
             let (now, apart) = (Instant::now(), self.timing.heartbeat + self.timing.call / 2);
             let mut seen = Looks::default();
@@ -90,7 +95,10 @@ impl Node {
             }
             // Where nothing new came of it, the rest is left to the next look: a loop without an end would be worse.
             if !full || !further {
-                return Ok(());
+                return Ok(false);
+            }
+            if end <= Instant::now() {
+                return Ok(true);
             }
             // Where the store never waits, others must have their turn all the same.
             tokio::task::yield_now().await;

@@ -8,7 +8,7 @@ use crate::{
     store::StoreError,
     sync::{
         Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -63,10 +63,13 @@ impl Live {
 
 impl Node {
     /// Takes up what is set for the flows.
-    pub(super) fn take_up(&self, settings: &Settings, known: &AtomicU64) {
-        if known.swap(settings.version, Ordering::SeqCst) == settings.version {
+    pub(super) fn take_up(&self, settings: &Settings) {
+        // As a whole: of two that are taken up at once, one would leave half of itself under the other's version.
+        let mut known = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == settings.version {
             return;
         }
+        *known = settings.version;
         for line in &self.flows {
             line.live.set(&line.options, settings.flows.get(&*line.name).unwrap_or(&FlowSettings::default()));
             if self.takes_up(line) {
@@ -139,7 +142,7 @@ impl FlowEngine {
                 settings.flows.insert(flow.to_owned(), one);
             }
             if node.call(node.store.put_settings(&settings)).await? {
-                node.take_up(&settings, &node.settings);
+                node.take_up(&settings);
                 return Ok(());
             }
         }

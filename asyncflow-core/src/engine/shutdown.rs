@@ -14,7 +14,7 @@ use crate::{flow::Stop, trace};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Jobs that were taken when the drain began and ended by themselves.
+    /// Jobs whose attempt ended by itself since the drain began.
     pub finished: usize,
     /// Jobs that went back to wait for another node: not started yet, or told to stop.
     pub handed_over: usize,
@@ -23,10 +23,7 @@ pub struct ShutdownReport {
 }
 
 pub(super) async fn shutdown(node: &Arc<Node>, patience: Duration) -> ShutdownReport {
-    let taken = node.crew.taken();
-    if node.advance(Phase::Draining) {
-        node.taken_at_drain.store(taken, Ordering::SeqCst);
-    }
+    node.advance(Phase::Draining);
     node.waiting.wake_all();
     let in_time = node.on_runtime(|| timeout(patience, node.crew.idle())).await;
     if in_time.is_err() {
@@ -37,11 +34,10 @@ pub(super) async fn shutdown(node: &Arc<Node>, patience: Duration) -> ShutdownRe
         let last = LAST_GRACE.min(node.timing.grace) + node.timing.call;
         let _ = node.on_runtime(|| timeout(last, node.crew.idle())).await;
     }
-    let cut_off = node.crew.taken();
+    let cut_off = node.crew.len();
     node.advance(Phase::Closed);
-    let handed_over = node.handed_over.load(Ordering::SeqCst);
-    let at_first = node.taken_at_drain.load(Ordering::SeqCst);
-    let report = ShutdownReport { finished: at_first.saturating_sub(handed_over + cut_off), handed_over, cut_off };
+    let [finished, handed_over] = [&node.finished, &node.handed_over].map(|jobs| jobs.load(Ordering::SeqCst));
+    let report = ShutdownReport { finished, handed_over, cut_off };
     trace::debug!(
         finished = report.finished,
         handed_over = report.handed_over,

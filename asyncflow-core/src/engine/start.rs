@@ -18,8 +18,8 @@ use crate::{
     policy::{FlowOptions, InvalidOptions, Settings},
     store::{MemoryStore, Store, StoreError, once_available},
     sync::{
-        Handle, Notify,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize},
+        Handle, Mutex, Notify,
+        atomic::{AtomicBool, AtomicU8, AtomicUsize},
     },
     trace,
     worker::{self, Crew, Rest, Slots, Worker},
@@ -81,15 +81,15 @@ impl EngineBuilder {
             crew: Crew::default(),
             reporter: Arc::default(),
             rest: Rest::default(),
-            taken_at_drain: AtomicUsize::new(0),
+            finished: AtomicUsize::new(0),
             handed_over: AtomicUsize::new(0),
             alarm: Alarm::default(),
-            settings: AtomicU64::new(0),
+            settings: Mutex::default(),
             word: Notify::new(),
             phase: AtomicU8::new(Phase::Open as u8),
             phases: Notify::new(),
         });
-        node.take_up(&settings, &node.settings);
+        node.take_up(&settings);
         Ok(node)
     }
 

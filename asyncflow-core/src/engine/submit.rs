@@ -28,6 +28,9 @@ const KEEP: Duration = Duration::from_secs(24 * 3600);
 /// The longest that an insert is tried again: well below the youngest age at which a record may be purged.
 const MOST_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Bytes of the longest owner: stores look jobs up by it.
+const LONGEST_OWNER: usize = 1024;
+
 /// How a job is to be run, beyond its flow's options.
 ///
 /// ```
@@ -78,7 +81,7 @@ impl SubmitOptions {
         self
     }
 
-    /// Whose job it is. A [`FlowRef`](super::FlowRef) seen as an owner's sets it itself.
+    /// Whose job it is, in at most 1024 bytes. A [`FlowRef`](super::FlowRef) seen as an owner's sets it itself.
     pub fn owner(mut self, owner: impl Into<Arc<str>>) -> Self {
         self.owner = Some(owner.into());
         self
@@ -177,6 +180,8 @@ pub enum SubmitError {
     },
     /// A priority that is not within −10 to 10.
     Priority(i8),
+    /// An owner of more than 1024 bytes.
+    Owner(Arc<str>),
     /// A limit key or unique key that is empty or longer than 255 bytes.
     Key(Arc<str>),
     /// The idempotency key was used for another request.
@@ -198,6 +203,9 @@ impl fmt::Display for SubmitError {
             Self::Encode(error) => write!(f, "the request cannot be written: {error}"),
             Self::TooLarge { limit } => write!(f, "the request has more than the {limit} bytes that are allowed"),
             Self::Priority(priority) => write!(f, "the priority {priority} is not within -10 to 10"),
+            Self::Owner(owner) => {
+                write!(f, "an owner of {} bytes, which may have at most {LONGEST_OWNER}", owner.len())
+            }
             Self::Key(key) => {
                 write!(f, "a key of {} bytes: a limit key or unique key has 1 to 255", key.len())
             }
@@ -250,7 +258,7 @@ impl Node {
         let job = insert.job.clone();
         let delay = (insert.facts.state == State::Scheduled).then_some(insert.facts.due);
         // A job that is to run later needs no slot now.
-        let mut slot = if delay.is_none() && self.takes_up(line) { self.slot(line) } else { None };
+        let mut slot = if delay.is_none() && self.takes_up(line) && line.has_bytes() { self.slot(line) } else { None };
         let claims = slot.iter().map(|_| self.claim_beside(line, &job)).collect();
         let mut batch = Batch { inserts: vec![insert], claims, ..Batch::default() };
         let (node, line, receiving) = (self.clone(), line.clone(), options.receiving);
@@ -312,6 +320,9 @@ impl Node {
         let priority = options.priority.unwrap_or(line.options.priority);
         if !(-10..=10).contains(&priority) {
             return Err(SubmitError::Priority(priority));
+        }
+        if let Some(owner) = options.owner.as_ref().filter(|owner| owner.len() > LONGEST_OWNER) {
+            return Err(SubmitError::Owner(owner.clone()));
         }
         let unique = options.unique.as_ref();
         if let Some(key) =

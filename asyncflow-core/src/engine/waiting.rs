@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use super::node::{Node, Phase};
 use crate::{
     job::{JobKey, Mark, Record},
@@ -124,7 +126,8 @@ impl Node {
         Ok(records.pop().flatten())
     }
 
-    /// Waits until a record is as it should be, it is gone, patience ends, or there are too many readers: then the record as it is.
+    /// Waits until a record is as it should be, it is gone, patience ends (while the node drains, with the next tick), or there are too many
+    /// readers: then the record as it is.
     pub(crate) async fn wait(
         &self,
         job: &JobKey,
@@ -137,8 +140,15 @@ impl Node {
         let mut patience = pin!(self.on_runtime(|| tokio::time::sleep(patience)));
         loop {
             let record = self.read(job.clone(), |_| true).await?;
-            if self.phase() > Phase::Open || record.as_ref().is_none_or(|record| until.holds(record)) {
+            if record.as_ref().is_none_or(|record| until.holds(record)) {
                 return Ok(record);
+            }
+            if self.phase() > Phase::Open {
+                // Who waits must not hold up a drain, nor come back at once, again and again.
+                let soon = Instant::now() + self.timing.tick;
+                if patience.deadline() > soon {
+                    patience.as_mut().reset(soon);
+                }
             }
             place.reader.seen.store(record.as_ref().map_or(0, |record| record.version), Ordering::Relaxed);
             tokio::select! {
@@ -153,9 +163,9 @@ impl Node {
     pub(super) async fn sweep(&self) -> Result<(), StoreError> {
         let jobs: Vec<JobKey> = self.waiting.readers().jobs.keys().cloned().collect();
         for page in jobs.chunks(PAGE) {
-            let records = self.call(self.store.get(page)).await?;
+            let records = self.look(page).await?;
             let readers = self.waiting.readers();
-            for (job, record) in page.iter().zip(records) {
+            for (job, record) in page.iter().zip(records).filter_map(|(job, record)| Some((job, record?))) {
                 let version = record.filter(|record| record.mark != Mark::Forget).map_or(0, |record| record.version);
                 for reader in readers.jobs.get(job).into_iter().flatten() {
                     if reader.seen.load(Ordering::Relaxed) != version {

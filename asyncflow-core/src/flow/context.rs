@@ -53,7 +53,8 @@ impl JobContext {
         self.0.stop() > Stop::Not
     }
 
-    /// Waits until the job should stop.
+    /// Waits until the job should stop; once the attempt has ended by itself, for ever. A task that outlives the handler must wait for something
+    /// else beside it.
     ///
     /// Cancel safe.
     pub async fn cancelled(&self) {

@@ -8,7 +8,7 @@ use crate::{
     engine::Node,
     flow::{Running, Stop},
     state::{self, Event},
-    store::{Batch, Change, Changed},
+    store::{Change, Changed},
     trace,
 };
 
@@ -38,10 +38,10 @@ impl Node {
         // Counted from before it is sent: the store counts from when it comes.
         let until = Instant::now() + lease;
         let (jobs, changes) = changes(running, |_| Some(Event::Heartbeat(lease)));
-        match self.write(&Batch { changes, ..Batch::default() }).await {
-            Ok(answers) => {
-                for (running, changed) in jobs.into_iter().zip(answers.changes) {
-                    hear(running, changed, until);
+        match self.change(&changes).await {
+            Ok(changed) => {
+                for (running, changed) in jobs.into_iter().zip(changed) {
+                    changed.into_iter().for_each(|changed| hear(running, changed, until));
                 }
             }
             Err(error) => trace::warning!(error = %error, "leases could not be renewed"),

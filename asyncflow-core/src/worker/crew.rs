@@ -50,6 +50,11 @@ impl Crew {
         self.shards.iter().flat_map(jobs).collect()
     }
 
+    /// Jobs that run.
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
     pub(super) fn slot_taken(&self) {
         self.taken.fetch_add(1, Ordering::SeqCst);
     }

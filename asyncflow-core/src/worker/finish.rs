@@ -22,8 +22,11 @@ impl Node {
         end.report = running.last_report();
         let Some(mut batch) = self.ending(line, running, end) else { return };
         // Nothing is taken up behind a body that goes on. The flag stays: all who end meanwhile take up a job in the same way.
-        let wanted =
-            self.phase() == Phase::Open && line.others_may_wait() && !line.live.is_paused() && !running.is_busy();
+        let wanted = self.phase() == Phase::Open
+            && line.others_may_wait()
+            && !line.live.is_paused()
+            && line.has_bytes()
+            && !running.is_busy();
         batch.claims.extend(wanted.then(|| self.claim(line, 1)));
         loop {
             let answers = match self.write(&batch).await {
@@ -121,6 +124,8 @@ impl Node {
             Some(Changed::Applied(record)) => {
                 if matches!(end.event, Some(Event::Drained)) && !record.state.is_ended() {
                     self.handed_over.fetch_add(1, Ordering::SeqCst);
+                } else if self.phase() > Phase::Open {
+                    self.finished.fetch_add(1, Ordering::SeqCst);
                 }
                 self.follow(&record, batch.changes.last().and_then(|change| change.patch.due))
             }

@@ -95,6 +95,10 @@ impl Worker {
             () = self.draining() => return Delivery::Draining,
             slot = self.node.next_slot(&line) => slot,
         };
+        // It may have been paused meanwhile.
+        if !self.node.takes_up(&line) {
+            return Delivery::NotReady;
+        }
         let claim = self.node.claim_job(&line, job);
         match self.node.resolve(&line, claim).await.pop() {
             Some(claimed) => {
@@ -115,6 +119,11 @@ impl Node {
     /// Fills free slots of a flow, until none is free or no job is ready.
     pub(crate) async fn fill(self: &Arc<Self>, line: &Arc<Line>) {
         loop {
+            if !line.has_bytes() {
+                // Each slot that is given back has it looked at again.
+                line.backlog.store(true, Ordering::SeqCst);
+                return;
+            }
             let slots = self.slots(line, AT_ONCE);
             if slots.is_empty()
                 || self.phase() > Phase::Open

@@ -12,7 +12,9 @@ use super::beats::{changes, hear};
 use crate::{
     engine::Node,
     flow::Running,
+    pause::Pause,
     state::Event,
+    store::StoreError,
     sync::{Mutex, Notify},
     trace,
 };
@@ -44,6 +46,7 @@ impl Reporter {
 /// Writes reports for as long as the node lives.
 pub(crate) async fn write_reports(node: Arc<Node>) {
     let mut later: BTreeMap<Instant, Vec<Arc<Running>>> = BTreeMap::new();
+    let mut pause = Pause::default();
     loop {
         let next = later.first_key_value().map(|(at, _)| *at);
         let due = async {
@@ -72,30 +75,31 @@ pub(crate) async fn write_reports(node: Arc<Node>) {
             }
         }
         for page in ready.chunks(PAGE) {
-            node.report(page).await;
+            match node.report(page).await {
+                Ok(()) => pause = Pause::default(),
+                // What could not be written is queued again: a store that fails at once must not be asked without a pause.
+                Err(error) => {
+                    trace::debug!(error = %error, "progress could not be written, and is written later");
+                    pause.next().await;
+                }
+            }
         }
     }
 }
 
 impl Node {
-    async fn report(&self, running: &[Arc<Running>]) {
+    async fn report(&self, running: &[Arc<Running>]) -> Result<(), StoreError> {
         let lease = self.timing.lease;
         let until = Instant::now() + lease;
         let (jobs, changes) = changes(running, |running| Some(Event::Progress(running.take_report()?, lease)));
         if changes.is_empty() {
-            return;
+            return Ok(());
         }
-        match self.change(&changes).await {
-            Ok(changed) => {
-                for (running, changed) in jobs.into_iter().zip(changed) {
-                    running.written();
-                    changed.into_iter().for_each(|changed| hear(running, changed, until));
-                }
-            }
-            Err(error) => {
-                trace::debug!(error = %error, "progress could not be written, and is written later");
-                jobs.into_iter().for_each(Running::unwritten);
-            }
+        let changed = self.change(&changes).await.inspect_err(|_| jobs.iter().copied().for_each(Running::unwritten))?;
+        for (running, changed) in jobs.into_iter().zip(changed) {
+            running.written();
+            changed.into_iter().for_each(|changed| hear(running, changed, until));
         }
+        Ok(())
     }
 }

@@ -20,17 +20,18 @@ pub(crate) struct Task {
     request: Part,
     /// The request, where it was just read.
     decoded: Option<Decoded>,
+    load: Load,
 }
 
 impl Node {
     /// A claimed job, as its slot runs it. `decoded`: its request, where it was just read.
-    pub(super) fn task(&self, line: &Line, claimed: Claimed, decoded: Option<Decoded>) -> Task {
+    pub(super) fn task(&self, line: &Arc<Line>, claimed: Claimed, decoded: Option<Decoded>) -> Task {
         let Claimed { record, request } = claimed;
         let interval = line.options.progress_interval;
         // Counted from before the claim was sent: the store counts from when it came.
         let lease = self.lease_end().checked_sub(self.timing.call).unwrap_or_else(Instant::now);
         let running = Arc::new(Running::new(record, lease, self.reporter.clone(), interval));
-        Task { running, request, decoded }
+        Task { running, load: Load::new(line, request.bytes.len()), request, decoded }
     }
 
     /// Runs a claimed job in its slot, in a worker's task.
@@ -54,26 +55,25 @@ impl Node {
 
     /// Runs one claimed job to the end of its attempt, and leaves in its place what was claimed with the last write.
     pub(super) async fn run(&self, line: &Arc<Line>, task: &mut Option<Task>) {
-        let Some(Task { running, request, decoded }) = task.take() else { return };
+        let Some(Task { running, request, decoded, load }) = task.take() else { return };
         // Before the look at whether to start it: a drain's end from then on is told to it.
         let _member = self.crew.enter(running.clone());
         let mut end = End::default();
         end.event = match self.begin_attempt(line, &running, request, decoded) {
-            Ok((handler, load)) => {
+            Ok(handler) => {
                 let patience = attempt::Patience {
                     timeout: line.options.timeout,
                     grace: self.timing.grace,
                     while_held: line.live.bounds_running(),
                 };
-                let ended = attempt::run(handler, &running, patience).await;
-                drop(load);
-                match ended {
+                match attempt::run(handler, &running, patience).await {
                     attempt::End::Ended(attempt) => self.event(&running, attempt),
                     attempt::End::Dropped(stop) => self.dropped(stop),
                 }
             }
             Err(event) => event,
         };
+        drop(load);
         // A body that goes on is not handed over, and its record ends with it; but who asked it to stop waits for no body, unless another one
         // might be started beside it.
         if !matches!(end.event, Some(Event::Stopped { .. })) || line.live.bounds_running() {
@@ -84,20 +84,19 @@ impl Node {
     }
 
     /// Reads a job's request and makes its handler; where it is not to be started (any more), says what happened instead.
-    fn begin_attempt<'a>(
+    fn begin_attempt(
         &self,
-        line: &'a Line,
+        line: &Line,
         running: &Arc<Running>,
         request: Part,
         decoded: Option<Decoded>,
-    ) -> Result<(Handler, Load<'a>), Option<Event>> {
+    ) -> Result<Handler, Option<Event>> {
         let instead = match running.stop() {
             Stop::Not if self.phase() == Phase::Open => {
                 return decoded
                     .map_or_else(|| line.flow.decode(&request), Ok)
                     .map_err(|error| Attempt::failed(JobError::UNDECODABLE_REQUEST, error.to_string()))
                     .and_then(|decoded| self.handler(line, running, decoded))
-                    .map(|handler| (handler, Load::new(line, request.bytes.len())))
                     .map_err(|attempt| self.event(running, attempt));
             }
             Stop::Marked => Some(Event::Stopped { started: false }),
@@ -148,20 +147,20 @@ impl Node {
     }
 }
 
-/// Bytes of a request that is worked on.
-struct Load<'a> {
-    line: &'a Line,
+/// Bytes of a request that is worked on, from its claim on.
+struct Load {
+    line: Arc<Line>,
     bytes: usize,
 }
 
-impl<'a> Load<'a> {
-    fn new(line: &'a Line, bytes: usize) -> Self {
+impl Load {
+    fn new(line: &Arc<Line>, bytes: usize) -> Self {
         line.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Self { line, bytes }
+        Self { line: line.clone(), bytes }
     }
 }
 
-impl Drop for Load<'_> {
+impl Drop for Load {
     fn drop(&mut self) {
         self.line.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }

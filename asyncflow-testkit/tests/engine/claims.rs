@@ -313,3 +313,23 @@ async fn a_delivery_is_one_attempt_however_much_waits_behind_it() {
     sleep(5 * SECOND).await;
     assert_eq!(engine.stats().await.unwrap().flows[0].succeeded, 50);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_waited_for_a_slot_is_not_run_once_its_flow_is_paused() {
+    let (store, carrier) = (memory(), Arc::new(Carrier::default()));
+    let ran = carrier.ran.clone();
+    let engine = FlowEngine::builder()
+        .store(store)
+        .shared_executor(carrier)
+        .flow_with("sleep", sleeper, FlowOptions::new().concurrency(1))
+        .start()
+        .await
+        .unwrap();
+    let flow = engine.flow::<u64, u32>("sleep").unwrap();
+    let (_first, second) = (flow.submit(5_000).await.unwrap(), flow.submit(5_000).await.unwrap());
+    sleep(SECOND).await;
+    engine.pause("sleep").await.unwrap();
+    sleep(20 * SECOND).await;
+    assert_eq!(state_of(&second).await, State::Enqueued);
+    assert_eq!(ran.load(Ordering::SeqCst), 0, "the first one was started beside its submit");
+}

@@ -281,4 +281,7 @@ async fn one_job_lives_of_a_unique_key() {
     for options in [SubmitOptions::new().unique("", IfLive::Reuse), SubmitOptions::new().limit_key("x".repeat(256))] {
         assert!(matches!(flow.submit_with("f".into(), options).await, Err(SubmitError::Key(_))));
     }
+    let owned = |length| SubmitOptions::new().owner("o".repeat(length));
+    flow.submit_with("f".into(), owned(1024)).await.unwrap();
+    assert!(matches!(flow.submit_with("f".into(), owned(1025)).await, Err(SubmitError::Owner(_))));
 }
