@@ -281,6 +281,9 @@ async fn a_thread_without_a_runtime_is_served() {
         assert!(tokio::runtime::Handle::try_current().is_err());
         let answer = block_on(async {
             let id = post(&service, "/slow", &[], "30").await.id();
+            let body = Local { frames: Frames::of(&["1", "0"]), woken: false, _local: PhantomData };
+            let pieces = Request::post("/slow").header("content-type", "application/json").body(body).unwrap();
+            assert_eq!(call(&service, pieces).await.status, 202);
             let result = post(&service, "/slow", &[("prefer", "wait")], "20").await;
             assert_eq!(result.body, "20");
             let status = get(&service, &format!("/slow/{id}/status"), &[("prefer", "wait")]).await;

@@ -9,12 +9,13 @@ use std::{
     time::Duration,
 };
 
-use asyncflow_tower::{BoxError, FlowService};
+use asyncflow_tower::{BoxError, Endpoint, FlowService, RequestBody};
 use bytes::Bytes;
 use common::*;
 use http::{HeaderValue, Method, Request};
 use http_body::{Body, Frame};
 use tokio::sync::mpsc;
+use tower::ServiceBuilder;
 
 async fn submit(service: &FlowService, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
     call(service, request(Method::POST, path, headers, body)).await
@@ -190,6 +191,32 @@ async fn what_is_received_at_once_has_room_for_so_many_bytes_by_doubling() {
     drop(send);
     assert_eq!(result(&service, "items", slow.await.unwrap()).await.body, "0");
     submit(&service, "/items", &[json], spaces(64)).await.is_problem(400, "invalid-json");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stalls_gives_its_room_back() {
+    let layered = ServiceBuilder::new().map_request(|request: Request<RequestBody>| request);
+    let layered = FlowService::builder(engine().await).layer(Endpoint::Enqueue, layered).build().unwrap();
+    for service in [service().await, layered] {
+        let json = ("content-type", "application/json");
+        let (send, sent) = mpsc::unbounded_channel();
+        let post = Request::post("/items").header(json.0, json.1).body(Sent(sent)).unwrap();
+        let slow = tokio::spawn({
+            let service = service.clone();
+            async move { call(&service, post).await }
+        });
+        // It holds nothing before its first byte, and may take its time while it goes on.
+        for pause in [300, 29, 29, 29] {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            send.send(" ").unwrap();
+        }
+        tokio::time::sleep(Duration::from_secs(29)).await;
+        assert!(!slow.is_finished());
+        submit(&service, "/items", &[json], " ".repeat(64)).await.is_problem(503, "unavailable");
+        let left = tokio::time::timeout(Duration::from_secs(31), slow).await.expect("it is given up");
+        left.unwrap().is_problem(400, "invalid-request");
+        submit(&service, "/items", &[json], " ".repeat(64)).await.is_problem(400, "invalid-json");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -32,6 +33,9 @@ use crate::{
     },
 };
 
+/// The time in which more of a body has to come, once it has taken room.
+const STALL: Duration = Duration::from_secs(30);
+
 /// A request whose body is being read.
 pub(crate) struct Receive {
     call: Call,
@@ -41,6 +45,13 @@ pub(crate) struct Receive {
     /// The part of the node's room that the body takes, and its size.
     room: Option<Receiving>,
     reserved: usize,
+    patience: Option<Patience>,
+}
+
+/// Ends, at the earliest, when no more than this length has come for a while.
+struct Patience {
+    timer: Pin<Box<dyn Future<Output = ()> + Send>>,
+    length: usize,
 }
 
 /// Refuses what the head alone shows to be wrong.
@@ -48,7 +59,8 @@ pub(super) fn start(call: Call, body: &impl Body) -> Answering {
     match check(&call, Announced::of(&call.headers, body)) {
         Ok((media, key)) => {
             let body = Collected::new(call.flow().options().max_request);
-            Answering::Receive(Some(Box::new(Receive { call, media, key, body, room: None, reserved: 0 })))
+            let receive = Receive { call, media, key, body, room: None, reserved: 0, patience: None };
+            Answering::Receive(Some(Box::new(receive)))
         }
         Err(refusal) => Answering::done(call.settle(Err(refusal))),
     }
@@ -79,18 +91,37 @@ impl Receive {
         B::Error: Into<BoxError>,
     {
         while !body.is_end_stream() {
-            let added = match ready!(body.as_mut().poll_frame(cx)) {
-                Some(Ok(frame)) => frame.into_data().map_or(Ok(()), |data| self.add(data)),
-                Some(Err(error)) => {
+            let added = match body.as_mut().poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => frame.into_data().map_or(Ok(()), |data| self.add(data)),
+                Poll::Ready(Some(Err(error))) => {
                     Err(Refusal::new(Problem::UnreadableRequest, "the body broke off").because(error.into()))
                 }
-                None => break,
+                Poll::Ready(None) => break,
+                Poll::Pending => Err(ready!(self.stalled(cx))),
             };
             if let Err(refusal) = added {
                 return Poll::Ready(Err(self.call.settle(Err(refusal))));
             }
         }
+        self.patience = None;
         Poll::Ready(Ok(()))
+    }
+
+    /// Ready once the body has held its room for too long without going on. One that has none yet costs no more than its connection.
+    fn stalled(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
+        if self.room.is_none() {
+            return Poll::Pending;
+        }
+        loop {
+            let (flow, length) = (self.call.flow(), self.body.len());
+            // Kept while the body goes on, rather than set anew for each frame.
+            let patience = self.patience.get_or_insert_with(|| Patience { timer: Box::pin(flow.sleep(STALL)), length });
+            ready!(patience.timer.as_mut().poll(cx));
+            if patience.length == length {
+                return Poll::Ready(Refusal::new(Problem::UnreadableRequest, "the body stalled on its way"));
+            }
+            self.patience = None;
+        }
     }
 
     fn add(&mut self, data: impl Buf) -> Result<(), Refusal> {
