@@ -12,7 +12,7 @@ use asyncflow_core::{
     store::{Answers, Attention, Batch, Counts, HintStream, Page, Part, PartName, Query, Store, StoreError},
 };
 use tokio::runtime::Handle;
-use tokio_postgres::Config;
+use tokio_postgres::{Config, config::TargetSessionAttrs};
 
 use crate::{
     builder::PostgresStoreBuilder,
@@ -115,6 +115,10 @@ fn config(url: &str) -> Result<Config, StoreError> {
     }
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(crate::pool::PATIENCE);
+    }
+    if config.get_target_session_attrs() == TargetSessionAttrs::Any {
+        // One that has become a replica: all that is read is to be as new as what was written.
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
     Ok(config)
 }

@@ -80,7 +80,7 @@ impl Names {
     }
 
     /// Ends this epoch, unless it is over already.
-    fn forget(&self, epoch: u64) {
+    pub(crate) fn forget(&self, epoch: u64) {
         if let Ok(mut known) = self.learning_in(epoch) {
             *known = Known { epoch: epoch + 1, ..Known::default() };
         }

@@ -77,6 +77,10 @@ impl Pool {
             // What it had prepared may be of other tables, or on another server.
             let stale = [SqlState::FEATURE_NOT_SUPPORTED, SqlState::INVALID_SQL_STATEMENT_NAME];
             let refused = answer.as_ref().err().and_then(Error::code);
+            if refused == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) {
+                // Another server takes the writes now, and is the one to read from.
+                self.names.forget(epoch);
+            }
             if refused.is_none_or(|code| !stale.contains(code)) {
                 self.put_back(line);
             }
@@ -113,7 +117,7 @@ impl Pool {
     }
 
     fn put_back(&self, line: Line) {
-        if !line.client.is_closed() {
+        if line.epoch == self.names.epoch() && !line.client.is_closed() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
     }
