@@ -63,7 +63,8 @@ impl FlowConfig {
         self
     }
 
-    /// Switches an endpoint off: it drops out of its path's methods, and a path without any is not there.
+    /// Switches an endpoint off: it drops out of its path's methods, and a path without any is not there. Behind a
+    /// [`FlowLayer`](crate::FlowLayer), `/data` is the inner service's then; paths with a job's id never are.
     pub fn off(mut self, endpoint: Endpoint) -> Self {
         self.endpoints[endpoint as usize] = Some(Switch::Off);
         self

@@ -60,9 +60,13 @@ impl Router {
         Some(Route { router: self, entry: self.entries.get(found)?, place: path.place, id: path.id })
     }
 
-    /// Where a path leads, if to what a layer answers: a flow's own path, or one of a job. All else is the inner service's.
+    /// Where a path leads, if to what a layer answers: a flow's own path, unless nothing is on there, or one of a job. All else is the
+    /// inner service's.
     pub(crate) fn find_own(&self, path: &str) -> Option<Route<'_>> {
-        self.find(path).filter(|route| route.id.is_some() || route.place == Some(Place::Flow))
+        self.find(path).filter(|route| match route.place {
+            Some(Place::Flow) => route.entry.allow[Place::Flow as usize].is_some(),
+            _ => route.id.is_some(),
+        })
     }
 
     /// Refuses a path that leads nowhere.

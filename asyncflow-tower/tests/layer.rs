@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use asyncflow_tower::{EitherBody, FlowLayer, FlowService, WithFlows};
+use asyncflow_tower::{EitherBody, Endpoint, FlowLayer, FlowService, WithFlows};
 use common::*;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -75,6 +75,22 @@ async fn what_is_no_flows_goes_on() {
         for method in [Method::GET, Method::POST] {
             assert_eq!(ask(&app, method, path).await, (200, path.to_owned()));
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flows_own_path_goes_on_where_nothing_is_on_there() {
+    let flows = FlowService::builder(engine().await).off(Endpoint::Error);
+    let flows = flows.configure("echo", |flow| flow.off(Endpoint::Enqueue)).build().unwrap();
+    let app = FlowLayer::new(flows).layer(Tell::default());
+    for method in [Method::POST, Method::GET, Method::OPTIONS] {
+        assert_eq!(ask(&app, method, "/echo").await, (200, "/echo".to_owned()));
+    }
+    assert_eq!(ask(&app, Method::POST, "/raw").await.0, 202);
+    // What has a job's id is ours, whatever is on.
+    let id = "0197a6e8-0000-7000-8000-00000000abcd";
+    for tail in ["", "/status", "/error"] {
+        assert_eq!(ask(&app, Method::GET, &format!("/echo/{id}{tail}")).await.0, 404, "{tail}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where we are a layer around another service.
 
+use asyncflow_tower::Endpoint;
+
 use super::{Cases, Probe, Request, UNKNOWN};
 
 pub(super) fn cases(cases: &mut Cases) {
@@ -45,6 +47,10 @@ async fn theirs(t: Probe) {
         let answer = t.foreign(Request::new(method, target)).await;
         answer.is(200).body_is(format!("{method} {target}: "));
     }
+    // A path whose every endpoint is off is not there.
+    let Some(t) = t.layer(t.service().off(Endpoint::Enqueue)).await else { return };
+    t.foreign(Request::post("/echo")).await.is(200).body_is("POST /echo: ");
+    t.send(Request::get(format!("/echo/{UNKNOWN}/status"))).await.problem(404, "not-found");
 }
 
 async fn untouched(t: Probe) {
