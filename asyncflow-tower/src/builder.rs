@@ -191,15 +191,21 @@ impl FlowServiceBuilder {
             config.check()?;
         }
         let prefix = self.prefix.trim_end_matches('/');
-        if !prefix.is_empty() && (!prefix.starts_with('/') || prefix.contains("//") || !prefix.bytes().all(is_path)) {
-            return wrong(
-                "prefix",
-                format!("`{prefix}` is no path: start it with a slash, and write it as it is in URLs"),
-            );
+        let why = match prefix {
+            "" => None,
+            _ if !prefix.starts_with('/') => Some("does not start with a slash"),
+            _ if prefix.contains("//") => Some("has an empty segment"),
+            _ if !prefix.bytes().all(is_path) => {
+                Some("has what is percent-encoded in the paths of URLs, or not part of them")
+            }
+            _ => None,
+        };
+        if let Some(why) = why {
+            return wrong("prefix", format!("`{prefix}` {why}: write a path as it is in URLs, such as `/jobs`"));
         }
         if let Some(url) = &self.base_url {
             let whole = url.parse::<Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.authority().is_some());
-            if !whole || !url.bytes().all(|byte| is_path(byte) || b":[]".contains(&byte)) {
+            if !whole || !url.bytes().all(|byte| is_path(byte) || b"[]".contains(&byte)) {
                 let why =
                     "is not absolute: write scheme, host and path, without a query, such as `https://example.com/jobs`";
                 return wrong("base_url", format!("`{url}` {why}"));
@@ -208,7 +214,7 @@ impl FlowServiceBuilder {
         let scheme = self.problem_base.split_once(':').map_or("", |(scheme, _)| scheme);
         let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        if !is_scheme || !self.problem_base.bytes().all(|byte| is_path(byte) || b":[]?#".contains(&byte)) {
+        if !is_scheme || !self.problem_base.bytes().all(|byte| is_path(byte) || b"[]?#".contains(&byte)) {
             let why = "is no absolute URI: write one such as `https://example.com/problems/`";
             return wrong("problem_base", format!("`{}` {why}", self.problem_base));
         }
@@ -244,7 +250,7 @@ fn problem_base(uri: &str) -> String {
 
 /// Whether a byte may stand in a path of a URL, and in a header and a JSON string as it is.
 fn is_path(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=@".contains(&byte)
+    byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:@".contains(&byte)
 }
 
 fn listed(names: &[Arc<str>]) -> String {

@@ -261,16 +261,33 @@ async fn a_setting_that_cannot_be_honoured_is_named() {
     for uri in ["", "problems/", "/problems", ":a", "1:a", "https://h/\"a", "https://h/a b", "https://h/\n"] {
         assert!(wrong(&|service| service.problem_base(uri)).starts_with("setting `problem_base`: "), "{uri}");
     }
-    for prefix in ["jobs", "/a//b", "/a?b", "/a b", "//a"] {
-        assert!(wrong(&|service| service.prefix(prefix)).starts_with("setting `prefix`: "), "{prefix}");
+    for (prefix, why) in [
+        ("jobs", "with a slash"),
+        ("/a//b", "empty segment"),
+        ("//a", "empty segment"),
+        ("/a?b", "percent-encoded"),
+        ("/a b", "percent-encoded"),
+        ("/\u{e9}", "percent-encoded"),
+        ("/{a}", "percent-encoded"),
+    ] {
+        let said = wrong(&|service| service.prefix(prefix));
+        assert!(said.starts_with(&format!("setting `prefix`: `{prefix}` ")) && said.contains(why), "{said}");
     }
     for (url, uri, prefix) in [
         ("http://h", "urn:example:", ""),
         ("https://u@[::1]:8080/a/b/", "tag:h,2024:p", "/"),
         ("https://h/a%20b", "https://h/#", "/a/b/"),
+        ("https://h:1/v1:beta", "urn:p:", "/v1:beta/-._~%20!$&'()*+,;=:@"),
     ] {
         FlowService::builder(engine.clone()).base_url(url).problem_base(uri).prefix(prefix).build().unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prefix_may_have_whatever_paths_have() {
+    let service = FlowService::builder(engine().await).prefix("/v1:beta/'%20'").build().unwrap();
+    assert_eq!(post(&service, "/v1:beta/'%20'/echo", &[], "1").await.status, 202);
+    post(&service, "/v1/echo", &[], "1").await.is_problem(404, "not-found");
 }
 
 #[tokio::test]
