@@ -89,8 +89,8 @@ impl RedisStoreBuilder {
         // What is wrong with it is not told with it: it may hold a password.
         let client = Client::open(&*self.url).map_err(|error| failure::of_url(&error))?;
         let server: Arc<str> = format!("redis at {}", client.get_connection_info().addr()).into();
-        let link = || Link::new(client.clone(), server.clone(), self.response_timeout);
-        let (writes, reads, scripts, hints) = (link(), link(), Scripts::default(), Hints::new());
+        let writes = Link::new(client.clone(), server, self.response_timeout);
+        let (reads, scripts, hints) = (writes.beside(), Scripts::default(), Hints::new());
         checks::look_at(&writes).await?;
         scripts.load(&writes).await?;
         let channel: Arc<str> = if self.hints { keys::common(&self.prefix, "hints").into() } else { "".into() };

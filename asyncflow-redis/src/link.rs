@@ -23,6 +23,8 @@ pub(crate) struct Link {
     server: Arc<str>,
     /// How long an answer may take, and a connection.
     patience: Duration,
+    /// How often the server was found to take no writes, of all links to it: what was connected before leads to the old one.
+    demotions: Arc<AtomicU64>,
     /// Held while a connection is made, so that many who find it lost make one.
     making: Mutex<()>,
     made: std::sync::Mutex<Option<Made>>,
@@ -33,6 +35,8 @@ struct Made {
     connection: MultiplexedConnection,
     /// How many answers have come.
     answers: Arc<AtomicU64>,
+    /// How many demotions there had been when it was begun.
+    demotions: u64,
 }
 
 /// Why there is no answer.
@@ -46,7 +50,14 @@ impl Link {
     pub(crate) fn new(client: Client, server: Arc<str>, patience: Duration) -> Self {
         // No later time can be told.
         let patience = patience.min(Duration::from_secs(365 * 24 * 3600));
-        Self { client, server, patience, making: Mutex::default(), made: std::sync::Mutex::default() }
+        let (demotions, making, made) = Default::default();
+        Self { client, server, patience, demotions, making, made }
+    }
+
+    /// Another connection to the same server.
+    pub(crate) fn beside(&self) -> Self {
+        let other = Self::new(self.client.clone(), self.server.clone(), self.patience);
+        Self { demotions: self.demotions.clone(), ..other }
     }
 
     pub(crate) fn server(&self) -> &str {
@@ -86,7 +97,9 @@ impl Link {
             Ok(Ok(values)) => {
                 made.answers.fetch_add(1, Ordering::Relaxed);
                 if values.iter().any(|value| matches!(value, Value::ServerError(error) if failure::is_demoted(error))) {
-                    self.give_up(&made);
+                    // Once, however many answers of that connection say so.
+                    let (was, is) = (made.demotions, made.demotions + 1);
+                    let _ = self.demotions.compare_exchange(was, is, Ordering::SeqCst, Ordering::SeqCst);
                 }
                 Ok(values)
             }
@@ -115,6 +128,7 @@ impl Link {
         if let Some(made) = self.known() {
             return Ok(made);
         }
+        let demotions = self.demotions.load(Ordering::SeqCst);
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(self.patience)).set_response_timeout(None);
         let connection = match self.client.get_multiplexed_async_connection_with_config(&config).await {
@@ -124,7 +138,7 @@ impl Link {
             }
             Err(error) => return Err(failure::of_connection(&error, &self.server)),
         };
-        let made = Made { connection, answers: Arc::default() };
+        let made = Made { connection, answers: Arc::default(), demotions };
         *self.lock() = Some(made.clone());
         Ok(made)
     }
@@ -144,7 +158,7 @@ impl Link {
     }
 
     fn known(&self) -> Option<Made> {
-        self.lock().clone()
+        self.lock().clone().filter(|made| made.demotions == self.demotions.load(Ordering::SeqCst))
     }
 
     /// The next one who asks makes a new connection, unless somebody did by now.
