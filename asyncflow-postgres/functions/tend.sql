@@ -72,6 +72,7 @@ BEGIN
         EXECUTE format('ALTER TABLE %1$I.ended ATTACH PARTITION %1$I.%2$I FOR VALUES IN (%3$s)', 'asyncflow', shelf, p_shelf);
     END IF;
     EXECUTE format('CREATE TABLE %1$I.%2$I (LIKE %1$I.%3$I INCLUDING ALL)', 'asyncflow', division, shelf);
+    EXECUTE format('ALTER TABLE %1$I.%2$I REPLICA IDENTITY FULL', 'asyncflow', division);
     EXECUTE format('ALTER TABLE %1$I.%3$I ATTACH PARTITION %1$I.%2$I FOR VALUES FROM (%4$L) TO (%5$L)', 'asyncflow', division, shelf,
         asyncflow.id_at_1(p_begins), asyncflow.id_at_1(p_ends));
     INSERT INTO asyncflow.divisions VALUES (p_shelf, p_begins, p_ends);

@@ -82,6 +82,8 @@ CREATE TABLE asyncflow.ended (LIKE asyncflow.jobs INCLUDING DEFAULTS) PARTITION 
 CREATE INDEX ended_jobs ON asyncflow.ended (flow, id);
 CREATE TABLE asyncflow.ended_0 PARTITION OF asyncflow.ended FOR VALUES IN (0);
 CREATE INDEX ended_due ON asyncflow.ended_0 (due);
+-- What has no primary key is told apart as a whole where all tables are published: what is changed or deleted would be refused otherwise.
+ALTER TABLE asyncflow.ended_0 REPLICA IDENTITY FULL;
 
 -- The divisions of shelves: which ids they are for, by the time at which those were made.
 CREATE TABLE asyncflow.divisions (
@@ -105,6 +107,7 @@ CREATE TABLE asyncflow.counts (
     failed     bigint  NOT NULL,
     cancelled  bigint  NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+ALTER TABLE asyncflow.counts REPLICA IDENTITY FULL;
 CREATE INDEX counts_by_flow ON asyncflow.counts (flow) WHERE until IS NULL;
 CREATE INDEX counts_by_end ON asyncflow.counts (flow, until) WHERE until IS NOT NULL;
 
