@@ -63,8 +63,9 @@ BEGIN
         j.lease, j.started, j.ended, j.token, j.spacing, j.lead, j.owner, j.limit_key, j.unique_key, j.progress)::asyncflow.record_1,
         NULL::text, NULL::bytea
     FROM (SELECT * FROM asyncflow.ended WHERE shelf = 0 AND due <= now_ ORDER BY due LIMIT p_limit) j;
-    RETURN QUERY SELECT 12::smallint, 0, version, NULL::uuid, NULL::asyncflow.record_1, settings, NULL::bytea
-    FROM asyncflow.settings WHERE version <> p_settings;
+    -- Where none are there any more, a failover has lost them: then none are set.
+    RETURN QUERY SELECT 12::smallint, 0, s.version, NULL::uuid, NULL::asyncflow.record_1, s.settings, NULL::bytea
+    FROM (VALUES (true)) v (one) LEFT JOIN asyncflow.settings s ON s.one = v.one WHERE coalesce(s.version, 0) <> p_settings;
 END $body$;
 
 -- A page of records of a flow that are not to be forgotten.

@@ -89,8 +89,9 @@ impl Shared {
     }
 
     fn take_settings(&self, row: &Row) {
+        let json: Option<&str> = row.get(row.len() - 2);
         // What a newer version set and this one cannot read leaves what was known.
-        if let Ok(settings) = serde_json::from_str(row.get::<_, &str>(row.len() - 2)) {
+        if let Ok(settings) = json.map_or_else(|| Ok(Settings::default()), serde_json::from_str) {
             *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         }
     }

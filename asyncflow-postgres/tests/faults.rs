@@ -9,7 +9,7 @@ use std::{
 };
 
 use asyncflow_core::{
-    Clock, ManualClock, Record,
+    Clock, ManualClock, Record, Settings,
     state::{self, Event},
     store::{Batch, Change, Changed, Insert, Inserted, Part, StoreError},
 };
@@ -135,6 +135,20 @@ async fn numbers_that_a_failover_lost_are_given_anew() {
     let other = open(shared_url().await).await;
     assert_eq!(other.get(&job.job).await, Some(job.record(subject.now())));
     assert_eq!(subject.take(9).await.len(), 1);
+}
+
+/// A replica takes the server's place that has not heard of what was set last.
+#[tokio::test]
+async fn settings_that_a_failover_lost_are_set_anew() {
+    let behind = Behind::new().await;
+    let subject = &behind.subject;
+    let first = Settings { version: 1, ..Settings::default() };
+    for _ in 0..2 {
+        assert_eq!(*subject.store.due(0).await.unwrap().settings, Settings::default());
+        assert!(subject.store.put_settings(&first).await.unwrap());
+        assert_eq!(*subject.store.due(0).await.unwrap().settings, first);
+        behind.run("DELETE FROM asyncflow.settings").await;
+    }
 }
 
 /// Whole lives of some jobs over a connection that is cut again and again: each ends once.

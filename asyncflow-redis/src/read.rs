@@ -121,15 +121,16 @@ impl Server {
     }
 
     fn note_settings(&self, answer: Vec<Value>) {
-        let mut both = answer.into_iter().filter_map(bytes);
-        let (Some(version), Some(json)) = (both.next(), both.next()) else { return };
-        let version = std::str::from_utf8(&version).ok().and_then(|version| version.parse().ok());
+        let mut both = answer.into_iter().map(bytes);
+        let (version, json) = (both.next().flatten(), both.next().flatten());
+        // Where none are there any more, a failover has lost them: then none are set.
+        let version = version.map_or(Some(0), |version| std::str::from_utf8(&version).ok()?.parse().ok());
         let known = self.settings.read().unwrap_or_else(PoisonError::into_inner).version;
         if version == Some(known) {
             return;
         }
         // What a newer version set and this one cannot read leaves what was known: due jobs are to be looked after all the same.
-        if let Ok(settings) = serde_json::from_slice(&json) {
+        if let Ok(settings) = json.map_or_else(|| Ok(Settings::default()), |json| serde_json::from_slice(&json)) {
             *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         }
     }

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use asyncflow_core::{
-    State,
+    Settings, State,
     state::Event,
     store::{Changed, Guard, Insert, Inserted, Part, PartName, Patch, Store, StoreError},
 };
@@ -225,6 +225,23 @@ async fn a_server_without_memory_says_so_and_takes_nothing_in_part() {
         assert_eq!(subject.part(&job.job, PartName::Request).await.as_ref(), Some(&job.request));
     }
     assert_eq!(subject.states().await[1], accepted.len() as u64 + 1);
+}
+
+/// A replica takes the server's place that has not heard of what was set last.
+#[tokio::test]
+async fn settings_that_a_failover_lost_are_set_anew() {
+    let (url, prefix) = (shared(Kind::Redis).await.unwrap(), unique_name());
+    let store = RedisStore::builder(url).prefix(prefix.clone()).connect().await.unwrap();
+    let subject = Subject::new(Arc::new(store), Arc::new(asyncflow_core::ManualClock::at(START)));
+    let client = redis::Client::open(url).unwrap();
+    let mut admin = client.get_multiplexed_async_connection().await.unwrap();
+    let first = Settings { version: 1, ..Settings::default() };
+    for _ in 0..2 {
+        assert_eq!(*subject.store.due(0).await.unwrap().settings, Settings::default());
+        assert!(subject.store.put_settings(&first).await.unwrap());
+        assert_eq!(*subject.store.due(0).await.unwrap().settings, first);
+        redis::cmd("DEL").arg(format!("{prefix}:settings")).exec_async(&mut admin).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
