@@ -8,7 +8,7 @@ use std::{
 use crate::process::{Demo, command, run};
 
 /// Each flag with a bad value, and what is said then.
-const BAD: [(&str, &str, &str); 14] = [
+const BAD: [(&str, &str, &str); 17] = [
     ("addr", "localhost", "IP address and a port"),
     ("store", "mysql", "`memory`, `sqlite:PATH`, `redis://HOST` and `postgres://HOST/DATABASE`"),
     ("store", "sqlite:", "`sqlite:PATH`"),
@@ -19,6 +19,9 @@ const BAD: [(&str, &str, &str); 14] = [
     ("naming", "snake", "[possible values: default, camel]"),
     ("role", "watch", "[possible values: serve, work, both]"),
     ("prefix", "api", "such as /api"),
+    ("prefix", "/a//b", "such as /api"),
+    ("prefix", "/a?b", "such as /api"),
+    ("prefix", "/{a}", "such as /api"),
     ("base-url", "/api", "such as https://example.com/api"),
     ("concurrency", "0", "from 1 upwards"),
     ("lease", "0.9", "from 1 to 86400"),
@@ -42,8 +45,38 @@ fn a_bad_value_says_what_exists_and_where_it_stood() {
         let variable = format!("ASYNCFLOW_{}", flag[2..].to_uppercase().replace('-', "_"));
         refused(&run(command(&[]).env(&variable, value)), &[&variable, value, says]);
     }
-    refused(&run(&mut command(&["--stroe", "memory"])), &["--stroe"]);
+    refused(&run(&mut command(&["--base-url", "http://h/<a>"])), &["--base-url", "such as https://example.com/api"]);
     refused(&run(command(&[]).env("RUST_LOG", "info,demo=loud")), &["RUST_LOG"]);
+}
+
+#[test]
+fn what_is_no_flag_is_named_and_no_variable_is_blamed() {
+    for (argument, named) in [
+        ("--stroe", "'--stroe'"),
+        ("--storé=x", "'--storé'"),
+        ("store=memory", "'store=memory'"),
+        ("a b", "'a b'"),
+        ("-x", "'-x'"),
+        ("-éx", "'-é'"),
+    ] {
+        let output = run(&mut command(&[argument]));
+        refused(&output, &[named]);
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("ASYNCFLOW_"), "{output:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_text_is_refused() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+    for argument in [&b"\xff"[..], b"--\xff", b"--store=\xff", b"-\xff"] {
+        refused(&run(command(&[]).arg(OsStr::from_bytes(argument))), &["error: "]);
+    }
+    // Beside what is wrong as well.
+    let mut both = command(&["--addr", "nowhere"]);
+    refused(&run(both.arg(OsStr::from_bytes(b"\xff"))), &["error: "]);
+    refused(&run(command(&[]).env("ASYNCFLOW_STORE", OsStr::from_bytes(b"\xff"))), &["error: "]);
 }
 
 /// Whether the URL is taken for one or not.
@@ -59,6 +92,10 @@ fn a_password_is_not_told() {
     std::thread::scope(|scope| {
         for url in [
             "redi://me:secret@host",
+            "redi:/me:secret@host",
+            "postgre://host/jobs?user=me&password=secret",
+            "postgre://host/jobs?user=me@example.com&password=secret",
+            "host=host user=me password=secret",
             "redis://me:secret@127.0.0.1:1",
             "redis://me:secret@host:port",
             "postgres://me:secret@127.0.0.1:1/jobs",

@@ -1,9 +1,9 @@
 //! The command line, and the environment variables that stand in for its flags.
 
-use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, num::NonZeroUsize, time::Duration};
 
 use clap::{
-    Parser, ValueEnum,
+    CommandFactory, Parser, ValueEnum,
     error::{ContextKind, ContextValue},
 };
 use http::Uri;
@@ -109,18 +109,24 @@ fn hide_passwords(error: &mut clap::Error) {
     }
 }
 
-/// The text without what is before the `@` of a URL, if anything is.
+/// Just the beginning of a text that looks as if there might be a password in it. Nobody knows where, as it is wrong.
 fn without_password(text: &str) -> Option<String> {
-    let (scheme, rest) = text.split_once("://")?;
-    Some(format!("{scheme}://…@{}", rest.rsplit_once('@')?.1))
+    let suspect = ["://", "@", "password"].iter().any(|sign| text.contains(sign));
+    suspect.then(|| format!("{}…", text.find([':', '=']).map_or("", |end| &text[..=end])))
 }
 
-/// The environment variable that a bad value came from, if it did.
+/// The environment variable that a bad value came from, if it did: that of a flag which was not given.
 fn variable(error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return None };
     let flag = argument.split(' ').next()?;
-    let given = |given: String| given.split('=').next() == Some(flag);
-    (!std::env::args().any(given)).then(|| format!("ASYNCFLOW_{}", flag[2..].to_uppercase().replace('-', "_")))
+    let name = flag.strip_prefix("--")?;
+    let given = |given: OsString| given.to_string_lossy().split('=').next() == Some(flag);
+    if std::env::args_os().any(given) {
+        return None;
+    }
+    let command = Options::command();
+    let option = command.get_arguments().find(|option| option.get_long() == Some(name))?;
+    Some(option.get_env()?.to_string_lossy().into_owned())
 }
 
 fn addr(text: &str) -> Result<SocketAddr, &'static str> {
@@ -128,13 +134,20 @@ fn addr(text: &str) -> Result<SocketAddr, &'static str> {
 }
 
 fn prefix(text: &str) -> Result<String, &'static str> {
-    let path = text.parse::<Uri>().is_ok_and(|uri| uri.host().is_none() && uri.path() == text);
-    (path || text.is_empty()).then(|| text.to_owned()).ok_or("write a path, such as /api")
+    let path = text.starts_with('/') && !text.contains("//") && text.bytes().all(is_path);
+    (path || text.is_empty()).then(|| text.to_owned()).ok_or("write a path as it is in URLs, such as /api")
 }
 
 fn base_url(text: &str) -> Result<String, &'static str> {
-    let whole = text.parse::<Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.query().is_none());
-    whole.then(|| text.to_owned()).ok_or("write an absolute URL without a query, such as https://example.com/api")
+    let whole = text.parse::<Uri>().is_ok_and(|uri| uri.scheme().is_some());
+    let plain = text.bytes().all(|byte| is_path(byte) || b"[]".contains(&byte));
+    let why = "write an absolute URL without a query, such as https://example.com/api";
+    (whole && plain).then(|| text.to_owned()).ok_or(why)
+}
+
+/// Whether a byte may stand in a path of a URL, so that the service takes it: it is asked only once its engine runs.
+fn is_path(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:@".contains(&byte)
 }
 
 fn concurrency(text: &str) -> Result<NonZeroUsize, &'static str> {
