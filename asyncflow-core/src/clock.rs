@@ -2,8 +2,11 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicI64, Ordering},
-    time::{Duration, SystemTime},
+    sync::{
+        LazyLock,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::job::Stamp;
@@ -12,6 +15,13 @@ use crate::job::Stamp;
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> Stamp;
+
+    /// How much time has gone by since some moment, whether the clock was set meanwhile or not: two readings tell what was between them. The
+    /// machine's steady time unless implemented; a clock that tests turn turns this as well.
+    fn steady(&self) -> Duration {
+        static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGAN.elapsed()
+    }
 }
 
 /// The machine's clock.
@@ -26,28 +36,37 @@ impl Clock for SystemClock {
 
 /// A clock that a test turns by hand.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    now: AtomicI64,
+    /// In microseconds.
+    steady: AtomicU64,
+}
 
 impl ManualClock {
     /// A clock that stands at this time.
     pub fn at(now: Stamp) -> Self {
-        Self(AtomicI64::new(now.as_micros()))
+        Self { now: AtomicI64::new(now.as_micros()), steady: AtomicU64::new(0) }
     }
 
-    /// Turns it forward.
+    /// Turns it forward: so much time goes by.
     pub fn advance(&self, by: Duration) {
+        self.steady.fetch_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX), Ordering::SeqCst);
         self.set(self.now() + by);
     }
 
-    /// Sets it, forward or back.
+    /// Sets it, forward or back, while no time goes by.
     pub fn set(&self, now: Stamp) {
-        self.0.store(now.as_micros(), Ordering::SeqCst);
+        self.now.store(now.as_micros(), Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Stamp {
-        Stamp::from_micros(self.0.load(Ordering::SeqCst))
+        Stamp::from_micros(self.now.load(Ordering::SeqCst))
+    }
+
+    fn steady(&self) -> Duration {
+        Duration::from_micros(self.steady.load(Ordering::SeqCst))
     }
 }
 
@@ -68,5 +87,9 @@ impl TokioClock {
 impl Clock for TokioClock {
     fn now(&self) -> Stamp {
         self.at + self.began.elapsed()
+    }
+
+    fn steady(&self) -> Duration {
+        self.began.elapsed()
     }
 }

@@ -100,6 +100,8 @@ pub(super) struct World {
     dice: Dice,
     /// How far the store's clock was set forward, in microseconds.
     ahead: i64,
+    /// How far the store's clock was turned.
+    turned: u64,
     calm: bool,
 }
 
@@ -118,13 +120,15 @@ impl World {
         let lease = Duration::from_secs(dice.pick(&[3, 6, 6, 12, 30]));
         let nodes = (0..count).map(|_| Err(0)).collect();
         let dice = dice.fork();
-        Ok(Self { stage, outside, now: 0, setup, store, lease, nodes, roles, dice, ahead: 0, calm: false })
+        Ok(Self { stage, outside, now: 0, setup, store, lease, nodes, roles, dice, ahead: 0, turned: 0, calm: false })
     }
 
     /// Everything goes on for so many milliseconds, each part in a turn of its own.
     pub(super) fn step(&mut self, millis: u64) -> std::io::Result<()> {
         self.look_after()?;
         let store_now = START + self.ahead + i64::try_from(self.now * 1000).unwrap_or(i64::MAX);
+        self.stage.clock.advance(Duration::from_millis(self.now - self.turned));
+        self.turned = self.now;
         self.stage.clock.set(Stamp::from_micros(store_now));
         self.stage.judge().turn(self.now, Stamp::from_micros(store_now));
         self.now += millis;
