@@ -1,4 +1,4 @@
-SELECT jobs.*, parts.content_type, parts.bytes
+SELECT jobs.*, parts.content_type, iif(parts.large IS NULL, parts.bytes, (SELECT bytes FROM large WHERE id = parts.large))
 FROM jobs INDEXED BY ready_keyed
 LEFT JOIN parts ON parts.flow = jobs.flow AND parts.id = jobs.id AND parts.name = 0
 WHERE jobs.flow = ?1 AND jobs.flow_version = ?2 AND jobs.state = 1 AND coalesce(jobs.limit_key, jobs.owner) IS NOT NULL

@@ -63,9 +63,9 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// How long a write waits for those of other processes; 4 s unless set.
+    /// How long a write waits for those of other processes; 4 s unless set, a day at most.
     pub fn busy_timeout(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+        self.patience = patience.min(Duration::from_secs(24 * 3600));
         self
     }
 

@@ -39,17 +39,17 @@ impl Store for File {
 
     async fn get(&self, jobs: &[JobKey]) -> Result<Vec<Option<Record>>, StoreError> {
         let jobs = jobs.to_vec();
-        self.readers.run(move |reader| reader.read(|db, names| read::get(db, names, &jobs))).await
+        self.readers.look(move |reader| reader.read(|db, names| read::get(db, names, &jobs))).await
     }
 
     async fn part(&self, job: &JobKey, name: PartName) -> Result<Option<Part>, StoreError> {
         let job = job.clone();
-        self.readers.run(move |reader| reader.read(|db, names| read::part(db, names, &job, name))).await
+        self.readers.look(move |reader| reader.read(|db, names| read::part(db, names, &job, name))).await
     }
 
     async fn due(&self, limit: usize) -> Result<Attention, StoreError> {
         let now = self.clock.now();
-        self.readers.run(move |reader| reader.attention(now, limit)).await
+        self.readers.look(move |reader| reader.attention(now, limit)).await
     }
 
     async fn put_settings(&self, settings: &Settings) -> Result<bool, StoreError> {
@@ -59,17 +59,17 @@ impl Store for File {
 
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {
         let query = query.clone();
-        self.readers.run(move |reader| reader.read(|db, names| read::list(db, names, &query))).await
+        self.readers.look(move |reader| reader.read(|db, names| read::list(db, names, &query))).await
     }
 
     async fn counts(&self, flow: &str) -> Result<Counts, StoreError> {
         let flow = flow.to_owned();
-        self.readers.run(move |reader| reader.read(|db, names| read::counts(db, names, &flow))).await
+        self.readers.look(move |reader| reader.read(|db, names| read::counts(db, names, &flow))).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.readers.run(|reader| reader.read(|db, names| read::counts(db, names, "").map(drop))).await?;
-        self.writer.run(Writer::check).await
+        self.readers.look(|reader| reader.read(|db, names| read::counts(db, names, "").map(drop))).await?;
+        self.writer.look(Writer::check).await
     }
 
     fn largest_part(&self) -> usize {

@@ -30,10 +30,13 @@ const LISTENING: Duration = Duration::from_millis(250);
 const STATEMENTS: usize = 64;
 
 pub(crate) fn open(settings: &SqliteStoreBuilder) -> Result<File, StoreError> {
-    let path: Arc<Path> = resolve(&settings.path)?.into();
+    let named = absolute(&settings.path)?;
+    let db = connect(&named, settings).map_err(|error| Failure::Sql(error).of(&named))?;
+    // Before anything is changed: another application's file is left as it is.
+    schema::identify(&db).map_err(|obstacle| explain(obstacle, &named))?;
+    let path: Arc<Path> = resolve(&named)?.into();
     let failed = |error: rusqlite::Error| Failure::Sql(error).of(&path);
     let (presence, alone) = Presence::enter(&path)?;
-    let mut db = connect(&path, settings).map_err(failed)?;
     let mode: String = db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failed)?;
     if mode != "wal" {
         let path = path.display();
@@ -41,7 +44,7 @@ pub(crate) fn open(settings: &SqliteStoreBuilder) -> Result<File, StoreError> {
             "`{path}` cannot be written ahead there: use a disk of this machine"
         )));
     }
-    schema::migrate(&mut db, alone).map_err(|obstacle| explain(obstacle, &path))?;
+    schema::migrate(&db, alone, settings.patience).map_err(|obstacle| explain(obstacle, &path))?;
     let (clock, hints) = (Arc::new(OneWay::new(settings.clock.clone())), Hints::new());
     let mut writer = Writer::new(db, path.clone(), clock.clone(), hints.clone(), settings.patience)?;
     if alone {
@@ -72,21 +75,24 @@ pub(crate) fn open(settings: &SqliteStoreBuilder) -> Result<File, StoreError> {
     })
 }
 
-/// One path for one file, whichever way it was named: the lock lies beside it.
-fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
+/// The path of a file that is there or can be made.
+fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
     let unusable = |what: &str| StoreError::unusable(format_args!("`{}` {what}", path.display()));
     let absolute = std::path::absolute(path).map_err(|error| unusable(&format!("is no path: {error}")))?;
     if absolute.is_dir() {
         return Err(unusable("is a folder: name a file"));
     }
-    if let Ok(resolved) = absolute.canonicalize() {
-        return Ok(resolved);
+    match absolute.parent() {
+        None => Err(unusable("names no file")),
+        Some(folder) if !folder.is_dir() => Err(unusable("has no folder to lie in: make that first")),
+        Some(_) => Ok(absolute),
     }
-    let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
-        return Err(unusable("names no file"));
-    };
-    let folder = folder.canonicalize().map_err(|_| unusable("has no folder to lie in: make that first"))?;
-    Ok(folder.join(name))
+}
+
+/// One path for one file that is there, whichever way it was named: the lock lies beside it.
+fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
+    path.canonicalize()
+        .map_err(|error| StoreError::unusable(format_args!("`{}` cannot be found again: {error}", path.display())))
 }
 
 fn connect(path: &Path, settings: &SqliteStoreBuilder) -> rusqlite::Result<Connection> {
@@ -94,12 +100,17 @@ fn connect(path: &Path, settings: &SqliteStoreBuilder) -> rusqlite::Result<Conne
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(settings.patience)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
-    let synchronous = match settings.synchronous {
-        Synchronous::Full => "FULL",
-        Synchronous::Normal => "NORMAL",
+    let (synchronous, disk) = match settings.synchronous {
+        Synchronous::Full => ("FULL", true),
+        Synchronous::Normal => ("NORMAL", false),
     };
     db.pragma_update(None, "synchronous", synchronous)?;
+    // Where a sync alone does not reach the disk itself (macOS); elsewhere these mean nothing.
+    db.pragma_update(None, "fullfsync", disk)?;
+    db.pragma_update(None, "checkpoint_fullfsync", disk)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
+    // What is replaced goes with all that belongs to it.
+    db.pragma_update(None, "recursive_triggers", true)?;
     // What a burst made of the log is given back.
     db.pragma_update(None, "journal_size_limit", 64 << 20)?;
     Ok(db)

@@ -1,9 +1,14 @@
 //! The tables of a file, brought to this version's form.
 
-use rusqlite::{Connection, TransactionBehavior};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::write::begin;
 
 /// How each schema is made from the one before. None is ever changed once it was released.
-pub(crate) const MIGRATIONS: [&str; 2] = [include_str!("../migrations/1.sql"), include_str!("../migrations/2.sql")];
+pub(crate) const MIGRATIONS: [&str; 3] =
+    [include_str!("../migrations/1.sql"), include_str!("../migrations/2.sql"), include_str!("../migrations/3.sql")];
 
 /// The schema that this version works with.
 pub(crate) const NEWEST: usize = MIGRATIONS.len();
@@ -28,21 +33,31 @@ impl From<rusqlite::Error> for Obstacle {
     }
 }
 
-/// Brings the database to the newest schema, if nobody else is there.
-pub(crate) fn migrate(db: &mut Connection, alone: bool) -> Result<(), Obstacle> {
-    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+/// Which schema the database is of, where this version works with it or can make it its own; nothing is changed.
+pub(crate) fn identify(db: &Connection) -> Result<usize, Obstacle> {
+    // All of one moment: somebody may just be making the tables.
+    let moment = db.unchecked_transaction()?;
+    let pragma = |name| moment.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let tables: i64 = moment.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let (application, schema) = (pragma("application_id")?, usize::try_from(pragma("user_version")?).unwrap_or(0));
-    let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if application != APPLICATION && (tables > 0 || application != 0) {
         return Err(Obstacle::Foreign);
     }
-    match schema {
-        NEWEST => return Ok(()),
-        newer if newer > NEWEST => return Err(Obstacle::Newer(newer)),
-        older if !alone => return Err(Obstacle::InUse(older)),
-        _ => {}
+    if schema > NEWEST {
+        return Err(Obstacle::Newer(schema));
     }
+    Ok(schema)
+}
+
+/// Brings the database to the newest schema, if nobody else is there.
+pub(crate) fn migrate(db: &Connection, alone: bool, patience: Duration) -> Result<(), Obstacle> {
+    // Looked at before the lock is asked for: others may write all the time.
+    let schema = match identify(db)? {
+        NEWEST => return Ok(()),
+        older if !alone => return Err(Obstacle::InUse(older)),
+        older => older,
+    };
+    let transaction = begin(db, patience)?;
     for migration in &MIGRATIONS[schema..] {
         transaction.execute_batch(migration)?;
     }

@@ -44,8 +44,27 @@ impl<W: Send + 'static> Threads<W> {
         &self,
         task: impl FnOnce(&mut W) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.queue(false, task).await
+    }
+
+    /// Has a worker look at something. Dropped, the future gives it up: what was not begun yet is not done any more.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut W) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.queue(true, task).await
+    }
+
+    async fn queue<T: Send + 'static>(
+        &self,
+        can_be_given_up: bool,
+        task: impl FnOnce(&mut W) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let task = move |worker: &mut W| {
+            if can_be_given_up && reply.is_closed() {
+                return;
+            }
             let answer = catch_unwind(AssertUnwindSafe(|| task(worker)));
             let _ = reply.send(answer.unwrap_or_else(|_| Err(StoreError::unavailable("its thread panicked"))));
         };
@@ -118,6 +137,24 @@ mod tests {
         }
         drop(threads);
         assert_eq!(*done.lock().unwrap(), 10);
+    }
+
+    #[tokio::test]
+    async fn a_look_that_was_given_up_is_not_begun() {
+        let (let_go, held) = mpsc::channel::<()>();
+        let threads = Threads::start("test", vec![0], None).unwrap();
+        let look = |looks: &mut i32| {
+            *looks += 1;
+            Ok(())
+        };
+        let mut busy = std::pin::pin!(threads.run(move |_| Ok(held.recv().is_ok())));
+        // Asked, and then given up.
+        tokio::time::timeout(Duration::ZERO, &mut busy).await.unwrap_err();
+        tokio::time::timeout(Duration::ZERO, threads.look(look)).await.unwrap_err();
+        let_go.send(()).unwrap();
+        assert!(busy.await.unwrap());
+        threads.look(look).await.unwrap();
+        assert_eq!(threads.run(|looks| Ok(*looks)).await.unwrap(), 1);
     }
 
     #[test]

@@ -98,7 +98,7 @@ mod read_only {
         let path = folder.path().join("jobs.db");
         drop(open(&path).await);
         for (folder_mode, file_mode, says) in [
-            (0o555, 0o666, "jobs.db-lock` cannot be written: let this process"),
+            (0o555, 0o666, "jobs.db` is read-only: let this process"),
             (0o777, 0o444, "jobs.db` is read-only: let this process"),
         ] {
             while path.with_extension("db-wal").exists() {

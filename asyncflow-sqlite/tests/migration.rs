@@ -17,10 +17,17 @@ async fn opened(path: &Path) -> Subject {
     let db = Connection::open(path).unwrap();
     db.execute_batch(include_str!("../migrations/1.sql")).unwrap();
     db.execute_batch(include_str!("schema_1.sql")).unwrap();
+    // A large part stands among the others there.
+    let large = "UPDATE parts SET bytes = ?1 WHERE id = ?2";
+    assert_eq!(db.execute(large, (large_text().as_bytes(), id(0x17).as_u128().to_be_bytes())).unwrap(), 1);
     drop(db);
     let clock = Arc::new(ManualClock::at(START + Duration::from_secs(12)));
     let store = SqliteStore::builder(path).clock(clock.clone() as Arc<dyn Clock>).open().await.unwrap();
     Subject::new(Arc::new(store), clock)
+}
+
+fn large_text() -> String {
+    format!("\"of c{}\"", " ".repeat(5000))
 }
 
 fn id(short: u128) -> JobId {
@@ -70,7 +77,7 @@ async fn a_file_of_schema_1_keeps_its_jobs() {
     assert_eq!(part(0x00, PartName::Outcome).await, Some(Part::json(r#"{"is":1}"#)));
     let error = JobError::from_part(&part(0x02, PartName::Outcome).await.unwrap()).unwrap();
     assert_eq!((&*error.kind, &*error.message), ("Wrong", "it went wrong"));
-    assert_eq!(part(0x17, PartName::Request).await, Some(Part::json("\"of c\"")));
+    assert_eq!(part(0x17, PartName::Request).await, Some(Part::json(large_text())));
     let progress = record(&subject, 0x10).await.progress.unwrap();
     assert_eq!((progress.text(), progress.done()), ("half", Some(50.0)));
     let page = subject.store.list(&Query::new(FLOW).owner("b")).await.unwrap();

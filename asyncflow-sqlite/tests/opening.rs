@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use asyncflow_core::{
     Clock, JobError, Limits, ManualClock, Stamp, State,
-    store::{Insert, Inserted, Part, PartName, Parts, Patch, Pick, Store, StoreError, Taken},
+    store::{Guard, Insert, Inserted, Part, PartName, Parts, Patch, Pick, Store, StoreError, Taken},
 };
 use asyncflow_sqlite::SqliteStore;
 use asyncflow_testkit::store::{FLOW, START, Subject};
@@ -51,11 +51,11 @@ async fn what_cannot_be_a_store_is_named_with_a_way_out() {
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE mine (a)").unwrap();
     let error = refused(&foreign).await;
     assert!(error.contains("the database of another application: name another file"), "{error}");
-    let tables: i64 = Connection::open(&foreign)
-        .unwrap()
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(tables, 1, "it was left alone");
+    let left = Connection::open(&foreign).unwrap();
+    let tables: i64 = left.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+    let journal: String = left.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+    assert_eq!((tables, &*journal), (1, "delete"), "it was left alone");
+    assert!(!folder.path().join("foreign.db-lock").exists());
 }
 
 #[tokio::test]
@@ -65,8 +65,8 @@ async fn a_newer_schema_is_left_alone() {
     let record = open(&path).await.running().await;
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let error = refused(&path).await;
-    assert!(error.contains("is of schema 99, and this version works with schema 2"), "{error}");
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    assert!(error.contains("is of schema 99, and this version works with schema 3"), "{error}");
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 3).unwrap();
     assert_eq!(open(&path).await.get(&record.job).await.unwrap().tally.crashes, 1);
 }
 
@@ -222,4 +222,56 @@ async fn dropped_it_folds_its_log_into_the_file() {
     while log.exists() {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn who_joins_waits_for_no_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let _first = SqliteStore::open(&path).await.unwrap();
+    let writing = Connection::open(&path).unwrap();
+    writing.execute_batch("BEGIN IMMEDIATE").unwrap();
+    SqliteStore::builder(&path).busy_timeout(Duration::ZERO).open().await.unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_to_a_file_that_is_not_there_yet_is_that_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (link, path) = (folder.path().join("link.db"), folder.path().join("jobs.db"));
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let first = open(&link).await;
+    let held = first.running().await;
+    // Alone, it would end the lease.
+    let second = open(&link).await;
+    assert_eq!(second.get(&held.job).await, Some(held));
+    assert!(path.exists() && !folder.path().join("link.db-lock").exists());
+}
+
+#[tokio::test]
+async fn large_parts_go_with_what_they_belong_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let subject = open(&path).await;
+    let beside = Connection::open(&path).unwrap();
+    let large = || beside.query_row("SELECT count(*) FROM large", [], |row| row.get::<_, i64>(0)).unwrap();
+    let part = |size: usize| Part::json(vec![b'1'; size]);
+    let job = subject.add(Insert { request: part(5000), ..subject.job() }).await.job;
+    assert_eq!((subject.part(&job, PartName::Request).await, large()), (Some(part(5000)), 1));
+    for (parts, request, outcome, left) in [
+        (Parts::Error(part(6000)), Some(part(5000)), Some(part(6000)), 2),
+        (Parts::Error(part(7000)), Some(part(5000)), Some(part(7000)), 2),
+        (Parts::Error(part(10)), Some(part(5000)), Some(part(10)), 1),
+        (Parts::Result(part(8000)), None, Some(part(8000)), 1),
+        (Parts::Result(part(880)), None, Some(part(880)), 0),
+        (Parts::Result(part(9000)), None, Some(part(9000)), 1),
+        (Parts::Drop, None, None, 0),
+    ] {
+        let record = subject.get(&job).await.unwrap();
+        subject.change(&record, Patch { parts, ..Patch::default() }).await;
+        assert_eq!((subject.parts(&job).await, large()), ((request, outcome), left));
+    }
+    let ended = subject.add(Insert { request: part(5000), ..subject.job() }).await;
+    subject.ask(&ended.job, Guard::Version(ended.version), Patch { purge: true, ..Patch::default() }).await;
+    assert_eq!((subject.get(&ended.job).await, large()), (None, 0));
 }

@@ -13,6 +13,9 @@ use crate::{
     row::{self, FORMAT, bits, blob, or_nobody},
 };
 
+/// Bytes of a part, its media type included, that fit on a page of parts with all else: SQLite keeps 1002 bytes of a row there.
+const MOST_INLINE: usize = 900;
+
 impl Work<'_> {
     pub(super) fn insert(&mut self, insert: &Insert) -> Result<Inserted> {
         let flow = self.names.add_flow(self.db, &insert.job.flow, self.now)?;
@@ -118,8 +121,16 @@ impl Work<'_> {
         if size > LARGEST_PART {
             return Err(Failure::Rejected(format!("{size} bytes are more than a part may have ({LARGEST_PART})")));
         }
+        let (content_type, bytes) = (part.content_type.as_str(), &part.bytes[..]);
+        let (bytes, large) = match content_type.len() + size {
+            0..=MOST_INLINE => (bytes, None),
+            _ => {
+                self.db.prepare_cached(include_str!("../../queries/put_large.sql"))?.execute([bytes])?;
+                (&[][..], Some(self.db.last_insert_rowid()))
+            }
+        };
         let mut put = self.db.prepare_cached(include_str!("../../queries/put_part.sql"))?;
-        put.execute(params![flow, blob(id.as_u128()), name as i64, part.content_type.as_str(), &part.bytes[..]])?;
+        put.execute(params![flow, blob(id.as_u128()), name as i64, content_type, bytes, large])?;
         Ok(())
     }
 

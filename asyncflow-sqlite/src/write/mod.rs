@@ -160,15 +160,15 @@ impl Writer {
 
 /// Takes the lock of the database, waiting for others so long. SQLite's own waiting grows to a tenth of a second, in which a busy process
 /// would come a hundred times before one that waits.
-fn begin(db: &Connection, patience: Duration) -> Result<Transaction<'_>> {
+pub(crate) fn begin(db: &Connection, patience: Duration) -> rusqlite::Result<Transaction<'_>> {
     let end = Instant::now() + patience;
     loop {
         match Transaction::new_unchecked(db, TransactionBehavior::Immediate) {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < end => {
-                // The writer's own thread: no async one waits here.
+                // A thread of the store's own: no async one waits here.
                 std::thread::sleep(PAUSE);
             }
-            begun => return Ok(begun?),
+            begun => return begun,
         }
     }
 }

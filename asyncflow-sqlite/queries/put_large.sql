@@ -1,0 +1,1 @@
+INSERT INTO large (bytes) VALUES (?1)
