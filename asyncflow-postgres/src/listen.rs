@@ -37,7 +37,7 @@ impl Post {
     /// Hints come from and go to other nodes, by a task of this runtime.
     pub(crate) fn open(config: Config, schema: &Schema, names: Arc<Names>, runtime: &Handle) -> Self {
         let outbox = Arc::new(Outbox::new(true));
-        let line = Line::new(config, schema.channel(), names, outbox.clone());
+        let line = Line::new(config, schema, names, outbox.clone());
         let task = runtime.spawn(line.keep());
         Self { outbox, line: Some(task.abort_handle()) }
     }

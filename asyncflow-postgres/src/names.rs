@@ -7,7 +7,7 @@ use std::{
 };
 
 use asyncflow_core::{Policy, store::StoreError};
-use tokio_postgres::{Client, Error, types::Type};
+use tokio_postgres::{Client, Error, Row, types::Type};
 
 use crate::{failure, params::Params, pool::Pool, row, schema::Schema};
 
@@ -57,7 +57,7 @@ impl Names {
         Self { known: RwLock::default(), hold: schema.names_hold() }
     }
 
-    pub(crate) fn known(&self) -> RwLockReadGuard<'_, Known> {
+    fn known(&self) -> RwLockReadGuard<'_, Known> {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -173,6 +173,11 @@ impl Names {
         let mut params = Params::default();
         params.push(unknown, Type::TEXT_ARRAY);
         let rows = pool.call(epoch, schema.flows_by_name(), &params).await?;
+        self.learn_flows(epoch, &rows)
+    }
+
+    /// Learns flows from rows that hold their numbers and names.
+    pub(crate) fn learn_flows(&self, epoch: u64, rows: &[Row]) -> Result<(), StoreError> {
         let mut known = self.learning_in(epoch)?;
         rows.iter().for_each(|row| known.add_flow(Arc::from(&*row::told(row.get(1))), row.get(0)));
         Ok(())
@@ -196,8 +201,7 @@ impl Names {
             let mut params = Params::default();
             params.push(flows, Type::INT4_ARRAY);
             let rows = pool.call(epoch, schema.flows_by_number(), &params).await?;
-            let mut known = self.learning_in(epoch)?;
-            rows.iter().for_each(|row| known.add_flow(Arc::from(&*row::told(row.get(1))), row.get(0)));
+            self.learn_flows(epoch, &rows)?;
         }
         if !policies.is_empty() {
             let mut params = Params::default();

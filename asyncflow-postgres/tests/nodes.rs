@@ -6,9 +6,9 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use asyncflow_core::{
-    Clock,
+    Clock, JobKey,
     state::Event,
-    store::{Hint, HintStream},
+    store::{Hint, HintStream, Insert},
 };
 use asyncflow_postgres::PostgresStore;
 use asyncflow_testkit::{
@@ -54,6 +54,35 @@ async fn one_hears_what_another_did() {
         }
     }
     panic!("of ready, changed and marked jobs, {told:?} came");
+}
+
+#[tokio::test]
+async fn news_of_a_flow_that_a_node_has_not_met_is_of_that_flow_alone() {
+    let behind = Behind::new().await;
+    let (here, there) = (&behind.subject, beside(&behind, shared_url().await).await);
+    let stream = there.store.hints();
+    stream.want_jobs(true);
+    let of = |flow: &str| {
+        let job = here.job();
+        Insert { job: JobKey { flow: flow.into(), ..job.job }, ..job }
+    };
+    let mut told = false;
+    for _ in 0..20 {
+        here.add(of("first")).await;
+        told |= heard(&stream, |news| news.ready.contains("first")).await;
+        if told {
+            break;
+        }
+    }
+    assert!(told, "a worker that waits for the first job hears of it");
+    for flow in ["other", "first", "other", "first"] {
+        here.add(of(flow)).await;
+        let alone = |news: &Hint| {
+            assert!(!news.anything, "nothing else is looked at");
+            news.ready.contains(flow)
+        };
+        assert!(heard(&stream, alone).await);
+    }
 }
 
 #[tokio::test]

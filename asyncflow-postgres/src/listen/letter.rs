@@ -55,6 +55,12 @@ impl Letter {
         }
     }
 
+    /// The flows that it tells of.
+    pub(super) fn flows(&self) -> impl Iterator<Item = i32> {
+        let jobs = self.changed.iter().chain(&self.marked).map(|(flow, _)| *flow);
+        self.ready.keys().copied().chain(jobs)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
     }

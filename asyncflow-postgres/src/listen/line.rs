@@ -12,11 +12,11 @@ use tokio::{
     sync::mpsc::{self, error::TrySendError},
     time::{Instant, sleep, timeout},
 };
-use tokio_postgres::{AsyncMessage, Client, Config};
+use tokio_postgres::{AsyncMessage, Client, Config, types::Type};
 use uuid::Uuid;
 
 use super::{Letter, Outbox};
-use crate::{names::Names, pool::PATIENCE, tls::Tls};
+use crate::{names::Names, pool::PATIENCE, schema::Schema, tls::Tls};
 
 /// Letters of a node are so far apart at least.
 const APART: Duration = Duration::from_millis(5);
@@ -28,6 +28,8 @@ const READS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_sec
 pub(super) struct Line {
     config: Config,
     channel: String,
+    /// Asks which flows have these numbers.
+    flows: String,
     names: Arc<Names>,
     outbox: Arc<Outbox>,
     node: Uuid,
@@ -37,8 +39,9 @@ pub(super) struct Line {
 struct Lost;
 
 impl Line {
-    pub(super) fn new(config: Config, channel: String, names: Arc<Names>, outbox: Arc<Outbox>) -> Self {
-        Self { config, channel, names, outbox, node: Uuid::from_u128(random()) }
+    pub(super) fn new(config: Config, schema: &Schema, names: Arc<Names>, outbox: Arc<Outbox>) -> Self {
+        let (channel, flows) = (schema.channel(), schema.flows_by_number().to_owned());
+        Self { config, channel, flows, names, outbox, node: Uuid::from_u128(random()) }
     }
 
     /// Listens and tells for as long as the node lives, on one connection after the other.
@@ -69,12 +72,15 @@ impl Line {
             }
         });
         let sql = format!("LISTEN {}", self.channel);
-        let listen = client.batch_execute(&sql);
+        let listen = async {
+            client.batch_execute(&sql).await?;
+            self.names.epoch_of(&client).await
+        };
         let lost = match timeout(PATIENCE, listen).await {
-            Ok(Ok(())) => {
+            Ok(Ok(Some(epoch))) => {
                 // What was told meanwhile was told without us.
                 self.outbox.missed();
-                let Err(Lost) = self.attend(&client, &mut messages).await;
+                let Err(Lost) = self.attend(&client, epoch, &mut messages).await;
                 true
             }
             _ => false,
@@ -83,12 +89,17 @@ impl Line {
         Err(lost)
     }
 
-    async fn attend(&self, client: &Client, messages: &mut mpsc::Receiver<String>) -> Result<Infallible, Lost> {
+    async fn attend(
+        &self,
+        client: &Client,
+        epoch: u64,
+        messages: &mut mpsc::Receiver<String>,
+    ) -> Result<Infallible, Lost> {
         let mut said = None;
         let mut last = Instant::now();
         loop {
             tokio::select! {
-                message = messages.recv() => self.hear(&message.ok_or(Lost)?),
+                message = messages.recv() => self.hear(client, epoch, &message.ok_or(Lost)?).await?,
                 () = self.outbox.wake.notified() => {
                     sleep(APART.saturating_sub(last.elapsed())).await;
                     last = Instant::now();
@@ -109,48 +120,53 @@ impl Line {
             return Ok(());
         }
         let text = letter.write(self.node);
-        let notify =
-            [(&self.channel as _, tokio_postgres::types::Type::TEXT), (&text as _, tokio_postgres::types::Type::TEXT)];
+        let notify = [(&self.channel as _, Type::TEXT), (&text as _, Type::TEXT)];
         match timeout(PATIENCE, client.query_typed("SELECT pg_notify($1, $2)", &notify)).await {
             Ok(Ok(_)) => Ok(()),
             _ => Err(Lost),
         }
     }
 
-    fn hear(&self, text: &str) {
+    async fn hear(&self, client: &Client, epoch: u64, text: &str) -> Result<(), Lost> {
         let (from, letter) = Letter::read(text);
         if from == Some(self.node) {
-            return;
+            return Ok(());
         }
         let hints = &self.outbox.hints;
         if letter.reads {
             let until = Some(Instant::now() + READS.1);
             *self.outbox.readers_elsewhere.lock().unwrap_or_else(PoisonError::into_inner) = until;
         }
-        let known = self.names.known();
-        let mut strange = letter.anything;
+        self.meet(client, epoch, &letter).await?;
+        let known = self.names.known_in(epoch).map_err(|_| Lost)?;
+        let job = |(flow, id): &(i32, Uuid)| {
+            let flow = known.flow_name(*flow)?.clone();
+            Some(JobKey { flow, id: JobId::from_u128(id.as_u128()) })
+        };
         for (flow, rank) in &letter.ready {
             self.outbox.floors.lower(*flow, *rank);
-            match known.flow_name(*flow) {
-                Some(name) => hints.ready(name),
-                None => strange = true,
-            }
+            known.flow_name(*flow).into_iter().for_each(|flow| hints.ready(flow));
         }
-        for (flow, job) in &letter.changed {
-            match known.flow_name(*flow) {
-                Some(name) => hints.changed(&JobKey { flow: name.clone(), id: JobId::from_u128(job.as_u128()) }),
-                None => strange = true,
-            }
-        }
-        for (flow, job) in &letter.marked {
-            match known.flow_name(*flow) {
-                Some(name) => hints.marked(&JobKey { flow: name.clone(), id: JobId::from_u128(job.as_u128()) }),
-                None => strange = true,
-            }
-        }
-        drop(known);
-        if strange {
+        letter.changed.iter().filter_map(job).for_each(|job| hints.changed(&job));
+        letter.marked.iter().filter_map(job).for_each(|job| hints.marked(&job));
+        if letter.anything {
             self.outbox.missed();
+        }
+        Ok(())
+    }
+
+    /// Learns the flows that a letter tells of: other nodes' alone too, so that each is asked for once.
+    async fn meet(&self, client: &Client, epoch: u64, letter: &Letter) -> Result<(), Lost> {
+        let unknown: Vec<i32> = {
+            let known = self.names.known_in(epoch).map_err(|_| Lost)?;
+            letter.flows().filter(|flow| known.flow_name(*flow).is_none()).collect()
+        };
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        match timeout(PATIENCE, client.query_typed(&self.flows, &[(&unknown, Type::INT4_ARRAY)])).await {
+            Ok(Ok(rows)) => self.names.learn_flows(epoch, &rows).map_err(|_| Lost),
+            _ => Err(Lost),
         }
     }
 }
