@@ -36,6 +36,8 @@ mod read;
 mod row;
 mod schema;
 mod shelves;
+#[cfg(test)]
+mod silent;
 mod store;
 mod tls;
 mod write;

@@ -120,3 +120,27 @@ impl Outbox {
         std::mem::take(&mut self.letter.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::silent::Silent;
+
+    #[tokio::test]
+    async fn a_connection_that_ended_without_a_word_is_made_anew() {
+        // It answers that it is listened to, and nothing from then on.
+        let (silent, config) = Silent::start(1).await;
+        let schema = Schema::new("any").unwrap();
+        let post = Post::open(config, &schema, Arc::new(Names::new(&schema)), &Handle::current());
+        assert!(post.hints().subscribe().next().await.anything);
+        tokio::time::pause();
+        let noticed = async {
+            while silent.let_in() < 2 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(3600), noticed).await.unwrap();
+    }
+}

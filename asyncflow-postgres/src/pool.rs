@@ -169,60 +169,14 @@ fn drive(connection: impl Future<Output = Result<(), Error>> + Send + 'static) -
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::{TcpListener, TcpStream},
-        sync::Notify,
-    };
-
     use super::*;
-    use crate::schema::Schema;
-
-    /// What a cancel says in the place of a version.
-    const CANCEL: i32 = 80_877_102;
-
-    /// A server that lets everybody in and answers nothing.
-    #[derive(Default)]
-    struct Silent {
-        let_in: AtomicUsize,
-        asked: Notify,
-    }
-
-    impl Silent {
-        async fn serve(self: Arc<Self>, listener: TcpListener) {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(self.clone().let_in(stream));
-            }
-        }
-
-        async fn let_in(self: Arc<Self>, mut stream: TcpStream) -> std::io::Result<()> {
-            let length = stream.read_i32().await?;
-            if stream.read_i32().await? == CANCEL {
-                return Ok(());
-            }
-            let mut rest = vec![0; usize::try_from(length - 8).unwrap()];
-            stream.read_exact(&mut rest).await?;
-            self.let_in.fetch_add(1, Ordering::SeqCst);
-            // Authentication is over, a key to cancel with, ready.
-            stream.write_all(b"R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\x01\0\0\0\x01Z\0\0\0\x05I").await?;
-            while stream.read(&mut [0; 1024]).await? > 0 {
-                self.asked.notify_one();
-            }
-            Ok(())
-        }
-    }
+    use crate::{schema::Schema, silent::Silent};
 
     #[tokio::test]
     async fn a_server_that_hangs_is_given_no_more_connections() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("postgres://user@{}/database?sslmode=disable", listener.local_addr().unwrap());
-        let silent = Arc::new(Silent::default());
-        tokio::spawn(silent.clone().serve(listener));
+        let (silent, config) = Silent::start(0).await;
         let names = Arc::new(Names::new(&Schema::new("any").unwrap()));
-        let pool = Arc::new(Pool::new(url.parse().unwrap(), 1, true, names));
+        let pool = Arc::new(Pool::new(config, 1, true, names));
         let call = || {
             let pool = pool.clone();
             tokio::spawn(async move { pool.call(0, "SELECT 1", &Params::default()).await })
@@ -233,12 +187,12 @@ mod tests {
         for late in [first, call()] {
             assert!(matches!(late.await.unwrap(), Err(StoreError::Unavailable(_))));
         }
-        assert_eq!(silent.let_in.load(Ordering::SeqCst), 1);
+        assert_eq!(silent.let_in(), 1);
         // Passes at once, as time stands where nothing else is to be done.
         tokio::time::sleep(LINGERS).await;
         tokio::time::resume();
         let _later = call();
         silent.asked.notified().await;
-        assert_eq!(silent.let_in.load(Ordering::SeqCst), 2);
+        assert_eq!(silent.let_in(), 2);
     }
 }

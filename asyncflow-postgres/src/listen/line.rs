@@ -24,6 +24,8 @@ const APART: Duration = Duration::from_millis(5);
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// How often a node whose readers wait says so, and for how long it is believed.
 const READS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(30));
+/// A connection on which nothing came or went for so long may have ended without a word.
+const QUIET: Duration = Duration::from_secs(10);
 
 pub(super) struct Line {
     config: Config,
@@ -106,12 +108,19 @@ impl Line {
                     self.tell(client, self.outbox.take()).await?;
                 }
                 () = self.outbox.hints.first_reader() => {}
-                () = sleep(READS.0) => {}
+                () = sleep(QUIET) => self.check(client).await?,
             }
             if self.outbox.hints.readers() > 0 && said.is_none_or(|said: Instant| said.elapsed() >= READS.0) {
                 said = Some(Instant::now());
                 self.tell(client, Letter { reads: true, ..Letter::default() }).await?;
             }
+        }
+    }
+
+    async fn check(&self, client: &Client) -> Result<(), Lost> {
+        match timeout(PATIENCE, client.batch_execute("")).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Lost),
         }
     }
 
