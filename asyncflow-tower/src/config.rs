@@ -71,7 +71,8 @@ impl FlowConfig {
     }
 
     /// Puts a layer around an endpoint, outside its owner hook; one that answers by itself replaces the endpoint, and one that fails is
-    /// answered for with `503`. Several layers are one by `tower::ServiceBuilder`; set again, the later one counts.
+    /// answered for with `503`. Several layers are one by `tower::ServiceBuilder`; set again, the later one counts. Where one has a timeout,
+    /// [`wait_cap`](Self::wait_cap) must be below it: the `503` would hide a job that was accepted.
     pub fn layer<L, R>(mut self, endpoint: Endpoint, layer: L) -> Self
     where
         L: Layer<EndpointService> + Send + Sync + 'static,

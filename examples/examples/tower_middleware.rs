@@ -15,9 +15,11 @@ use tower::{ServiceBuilder, service_fn, timeout::TimeoutLayer};
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let engine = FlowEngine::builder().flow("greet", greet).start().await?;
-    // Layers go around single endpoints as well, and endpoints can be switched off.
+    // Layers go around single endpoints as well, and endpoints can be switched off. Who waits by `Prefer: wait` waits within the timeout:
+    // beyond it, a job that was accepted would be answered for with 503.
     let flows = FlowService::builder(engine)
         .layer(Endpoint::Enqueue, TimeoutLayer::new(Duration::from_secs(10)))
+        .wait_cap(Duration::from_secs(8))
         .off(Endpoint::Delete)
         .build()?;
     let app = ServiceBuilder::new().layer(FlowLayer::new(flows)).service(service_fn(inner));

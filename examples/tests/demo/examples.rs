@@ -40,6 +40,12 @@ async fn a_server_of_each_framework_greets() {
         assert_eq!(client.result(&job).await, "hello, world", "{name}");
         let found = client.get(index).await.status == 200;
         assert_eq!(found, name != "hyper", "{name}");
+        // However long a client would wait, it hears of its job before the timeout that is around the endpoint.
+        if name == "tower_middleware" {
+            let waits = [("content-type", "application/json"), ("prefer", "wait=25")];
+            let waited = client.send("POST", flow, &waits, "\"world\"").await;
+            assert_eq!((waited.status, waited.header("preference-applied")), (200, "wait=8"));
+        }
     }
 }
 
