@@ -73,7 +73,11 @@ fn a_job_is_followed_to_its_end() {
     let demo = Demo::start(&[]);
     let address = demo.address.to_string();
     let follow = |flow: &str, request: &str| run(example("follow").args([&address, flow, request]));
-    assert_eq!(says(&follow("/data", r#"{"count":3}"#)), "{\"data\":\"Ahmed\"}\n");
+    // As the README says.
+    let readme = include_str!("../../../README.md");
+    let (_, command) = readme.lines().find_map(|line| line.split_once("--example follow -- ")).unwrap();
+    let [_, flow, request] = command.split(' ').collect::<Vec<_>>()[..] else { panic!("{command}") };
+    assert_eq!(says(&follow(flow, request.trim_matches('\''))), "{\"data\":\"Ahmed\"}\n");
     assert!(says(&follow("/fail", r#"{"message":"why not"}"#)).contains("why not"));
     let this = concat!("@", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     assert!(says(&follow("/textstats", this)).contains(r#""top":[{"word":"=""#));
