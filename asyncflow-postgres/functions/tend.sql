@@ -8,6 +8,7 @@ SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_me
 AS $body$
 DECLARE
     now_ bigint := asyncflow.now_1(p_now);
+    gone bigint;
 BEGIN
     IF pg_try_advisory_xact_lock(p_area, 0) THEN
         IF (SELECT count(*) FROM (SELECT FROM asyncflow.counts WHERE until IS NULL LIMIT 256) rows) = 256 THEN
@@ -20,8 +21,13 @@ BEGIN
         END IF;
         DELETE FROM asyncflow.keys WHERE ctid = ANY (ARRAY(
             SELECT ctid FROM asyncflow.keys WHERE until <= now_ ORDER BY until LIMIT 10000 FOR UPDATE SKIP LOCKED));
-        DELETE FROM asyncflow.started WHERE ctid = ANY (ARRAY(
-            SELECT ctid FROM asyncflow.started WHERE paid <= now_ LIMIT 10000 FOR UPDATE SKIP LOCKED));
+        -- No index knows when they are paid, so that a start changes none: they are looked through once a minute, or while there are more.
+        IF EXISTS (SELECT FROM asyncflow.rounds WHERE started <= now_ OR started > now_ + 60000000) THEN
+            DELETE FROM asyncflow.started WHERE ctid = ANY (ARRAY(
+                SELECT ctid FROM asyncflow.started WHERE paid <= now_ LIMIT 10000 FOR UPDATE SKIP LOCKED));
+            GET DIAGNOSTICS gone = ROW_COUNT;
+            UPDATE asyncflow.rounds SET started = now_ + CASE WHEN gone < 10000 THEN 60000000 ELSE 0 END;
+        END IF;
         PERFORM asyncflow.divide_1(now_, p_area, p_shelves);
     END IF;
     RETURN QUERY SELECT d.shelf, d.begins, d.ends FROM asyncflow.divisions d;

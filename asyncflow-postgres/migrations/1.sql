@@ -147,6 +147,13 @@ CREATE TABLE asyncflow.started (
     PRIMARY KEY (flow, whole, key)
 ) WITH (fillfactor = 50);
 
+-- When what is looked through now and then is due again, whichever node comes by: one row.
+CREATE TABLE asyncflow.rounds (
+    one     boolean PRIMARY KEY CHECK (one),
+    started bigint NOT NULL
+);
+INSERT INTO asyncflow.rounds VALUES (true, 0);
+
 -- What is set for flows while nodes run: one row, or none where nothing was ever set.
 CREATE TABLE asyncflow.settings (
     one      boolean PRIMARY KEY CHECK (one),
