@@ -194,6 +194,27 @@ async fn a_short_life_is_two_round_trips() {
     assert!(!stats.contains("cmdstat_eval:"), "{stats}");
 }
 
+/// A large request does not pass through the script that claims its job, and is the job's all the same; also where it is asked again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_request_passes_by_the_script_that_claims() {
+    let server = Server::start(Kind::Redis).await.unwrap();
+    let mut kept = kept(&server.url()).await;
+    let subject = kept.subject.clone();
+    let requests = [100, 70_000, 200, 300_000].map(|bytes| Part::json(vec![b'1'; bytes]));
+    for request in &requests {
+        subject.add(Insert { request: request.clone(), ..subject.job() }).await;
+    }
+    let (pick, token) =
+        (Pick::Next { flow: FLOW.into(), versions: Arc::new([0]), jobs: 9, bytes: usize::MAX }, subject.token());
+    for _ in 0..2 {
+        kept.ask::<()>(cmd("CONFIG").arg("RESETSTAT")).await;
+        let claimed = subject.claim(pick.clone(), token).await;
+        assert!(claimed.iter().map(|claimed| &claimed.request).eq(&requests));
+        let stats: String = kept.ask(cmd("INFO").arg("commandstats")).await;
+        assert!(stats.contains("cmdstat_get:calls=2,"), "{stats}");
+    }
+}
+
 /// The form in which records are kept is as it was released: what is written today is the fixture, byte by byte.
 #[tokio::test(flavor = "multi_thread")]
 async fn records_are_written_as_released() {

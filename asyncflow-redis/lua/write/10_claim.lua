@@ -10,8 +10,10 @@ local function claiming(held_back, started)
   local function give(rec)
     tell(rec, rec[ID])
     -- What came with this batch, its sender has.
-    if not (puts.r and puts.r[rec[ID]]) then requests[#requests + 1] = { #out + 1, rec[ID] } end
-    out[#out + 1] = false
+    local is_sent = puts.r and puts.r[rec[ID]]
+    local is_large = not is_sent and rec[REQUEST_SIZE] > LARGE
+    if not is_sent and not is_large then requests[#requests + 1] = { #out + 1, rec[ID] } end
+    out[#out + 1] = is_large and rec[REQUEST_SIZE]
   end
 
   local function take(rec, claim)

@@ -30,7 +30,8 @@ enum RawChanged {
 }
 
 struct RawTaken {
-    jobs: Vec<(RawRecord, Part)>,
+    /// With their requests, but for large ones.
+    jobs: Vec<(RawRecord, Option<Part>)>,
     after: Option<Duration>,
 }
 
@@ -79,6 +80,12 @@ impl Raw {
         changed.chain(self.claims.iter().flatten().flat_map(|taken| taken.jobs.iter().map(|(record, _)| record)))
     }
 
+    /// Jobs that were taken without their requests, which are to be put there.
+    pub(super) fn without_requests(&mut self) -> impl Iterator<Item = (&JobKey, &mut Option<Part>)> {
+        let taken = self.claims.iter_mut().flatten().flat_map(|taken| &mut taken.jobs);
+        taken.filter(|(_, request)| request.is_none()).map(|(record, request)| (&record.job, request))
+    }
+
     /// The answers, once all policies are known that can be; nothing where some are missing.
     pub(super) fn read(self, policies: &Policies) -> Option<Result<Answers, StoreError>> {
         let changed = |raw| {
@@ -90,8 +97,9 @@ impl Raw {
         };
         let taken = |RawTaken { jobs, after }| {
             // One that cannot be read stays until its lease ends: it must not keep the others from their worker.
-            let claimed =
-                |(record, request): (RawRecord, Part)| Some(Claimed { record: record.read(policies).ok()?, request });
+            let claimed = |(record, request): (RawRecord, Option<Part>)| {
+                Some(Claimed { record: record.read(policies).ok()?, request: request.unwrap_or_else(nothing) })
+            };
             let mut jobs: Vec<_> = jobs.into_iter().filter_map(claimed).collect();
             // They come so but for those of one rank that are answered again.
             jobs.sort_by_key(|claimed| (claimed.record.rank, claimed.record.job.id));
@@ -103,6 +111,11 @@ impl Raw {
         let changes = changes.into_iter().map(changed).collect::<Result<_, _>>();
         Some(changes.map(|changes| Answers { inserts, changes, claims }))
     }
+}
+
+/// The request of a job that has none.
+fn nothing() -> Part {
+    Part::json(bytes::Bytes::new())
 }
 
 fn inserted(bytes: &[u8], now: Stamp) -> Option<Inserted> {
@@ -167,11 +180,13 @@ impl Words {
         for _ in 0..jobs {
             let id = JobId::from_u128(u128::from_be_bytes(self.bytes()?.try_into().ok()?));
             let record = self.record(JobKey { flow: share.flow.name.clone(), id })?;
-            let request = match self.perhaps()? {
-                Some(kept) => part::read(kept),
-                None => sent.get(&id).map(|part| (*part).clone()),
+            let request = match self.0.next()? {
+                Value::Int(_) => None,
+                Value::BulkString(kept) => Some(part::read(kept).unwrap_or_else(nothing)),
+                Value::Nil => Some(sent.get(&id).map_or_else(nothing, |part| (*part).clone())),
+                _ => return None,
             };
-            taken.jobs.push((record, request.unwrap_or_else(|| Part::json(bytes::Bytes::new()))));
+            taken.jobs.push((record, request));
         }
         Some(taken)
     }

@@ -13,7 +13,7 @@ use asyncflow_core::{
 use redis::{Pipeline, Value};
 
 use crate::{
-    failure,
+    failure, keys, part,
     scripts::Script,
     server::{Flow, Server},
 };
@@ -92,6 +92,24 @@ impl Server {
         shares
     }
 
+    /// Asks for the requests that were too large for a script's answer.
+    async fn fetch_requests(&self, raw: &mut decode::Raw) -> Result<(), StoreError> {
+        let large: Vec<_> = raw.without_requests().collect();
+        if large.is_empty() {
+            return Ok(());
+        }
+        let mut ask = Pipeline::with_capacity(large.len());
+        for (job, _) in &large {
+            ask.cmd("GET").arg(keys::of_job(&self.flow(&job.flow).base, b'r', job.id));
+        }
+        for ((_, request), answer) in large.into_iter().zip(self.reads.ask(&ask).await?) {
+            if let Value::BulkString(kept) = self.answer(answer)? {
+                *request = part::read(kept);
+            }
+        }
+        Ok(())
+    }
+
     /// The share of a flow.
     fn share<'a>(&self, shares: &'a mut Vec<Share>, flow: &Arc<str>) -> &'a mut Share {
         let at = shares.iter().position(|share| share.flow.name == *flow).unwrap_or_else(|| {
@@ -113,6 +131,7 @@ impl Server {
             let Value::Array(answer) = self.answer(answer)? else { return Err(failure::odd(self.writes.server())) };
             raw.add(batch, share, answer).ok_or_else(|| failure::odd(self.writes.server()))?;
         }
+        self.fetch_requests(&mut raw).await?;
         self.learn(raw.records()).await?;
         raw.read(&self.policies).ok_or_else(|| failure::odd(self.writes.server()))?
     }
