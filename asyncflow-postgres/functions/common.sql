@@ -68,6 +68,17 @@ BEGIN
     RETURN coalesce((SELECT sum(processing) FROM asyncflow.counts WHERE flow = p_flow AND until IS NULL), 0);
 END $body$;
 
+-- Whether jobs of an owner wait in a flow, but for this one.
+CREATE FUNCTION asyncflow.waits_1(p_flow integer, p_owner text, p_but uuid) RETURNS boolean LANGUAGE plpgsql AS $body$
+BEGIN
+    -- In two, so that each finds them by the index: others may have many.
+    IF p_owner IS NULL THEN
+        RETURN EXISTS (SELECT FROM asyncflow.jobs WHERE flow = p_flow AND owner IS NULL AND state < 2 AND spacing IS NOT NULL
+            AND id IS DISTINCT FROM p_but);
+    END IF;
+    RETURN EXISTS (SELECT FROM asyncflow.jobs WHERE flow = p_flow AND owner = p_owner AND state < 2 AND id IS DISTINCT FROM p_but);
+END $body$;
+
 -- Gives a waiting job its place where owners take turns, if it is ready anew; returns its rank. Its flow is locked.
 CREATE FUNCTION asyncflow.take_turn_1(p_id uuid, p_anew boolean) RETURNS bigint LANGUAGE plpgsql AS $body$
 DECLARE
@@ -77,10 +88,7 @@ DECLARE
     ready bigint;
 BEGIN
     SELECT * INTO j FROM asyncflow.jobs WHERE id = p_id;
-    -- In two, so that each finds them by the index: others may have many.
-    IF NOT EXISTS (SELECT FROM asyncflow.jobs o WHERE o.flow = j.flow AND o.owner = j.owner AND o.state < 2 AND o.id <> j.id)
-        AND NOT EXISTS (SELECT FROM asyncflow.jobs o WHERE j.owner IS NULL AND o.flow = j.flow AND o.owner IS NULL AND o.state < 2
-            AND o.spacing IS NOT NULL AND o.id <> j.id) THEN
+    IF NOT asyncflow.waits_1(j.flow, j.owner, j.id) THEN
         -- None of its owner's wait: it does not stand behind those.
         DELETE FROM asyncflow.owners WHERE flow = j.flow AND unowned = (j.owner IS NULL) AND owner = coalesce(j.owner, '');
     END IF;

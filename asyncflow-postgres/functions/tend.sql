@@ -1,7 +1,7 @@
 -- What whoever passes does now and then.
 
--- Adds up counts, gives up keys and starts whose time is over, makes divisions of shelves ahead of time, and drops those whose time is
--- over: a little at a time, and nothing where another does it. Returns the divisions that there are.
+-- Adds up counts, gives up keys and starts whose time is over and places of owners who have none to keep, makes divisions of shelves ahead
+-- of time, and drops those whose time is over: a little at a time, and nothing where another does it. Returns the divisions that there are.
 CREATE FUNCTION asyncflow.tend_1(p_now bigint, p_area integer, p_shelves smallint[]) RETURNS TABLE (shelf smallint, begins bigint, ends bigint)
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET lock_timeout = '20ms'
@@ -29,8 +29,53 @@ BEGIN
             UPDATE asyncflow.rounds SET started = now_ + CASE WHEN gone < 10000 THEN 60000000 ELSE 0 END;
         END IF;
         PERFORM asyncflow.divide_1(now_, p_area, p_shelves);
+        -- Last, as it locks a flow.
+        IF EXISTS (SELECT FROM asyncflow.rounds WHERE owners <= now_ OR owners > now_ + 1000000) THEN
+            PERFORM asyncflow.forget_owners_1(now_, p_area);
+        END IF;
     END IF;
     RETURN QUERY SELECT d.shelf, d.begins, d.ends FROM asyncflow.divisions d;
+END $body$;
+
+-- Gives up the places of owners of whom no job waits, as one that comes is not put behind them: some of one flow each second, from where the
+-- last look ended.
+CREATE FUNCTION asyncflow.forget_owners_1(p_now bigint, p_area integer) RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off AS $body$
+DECLARE
+    r    asyncflow.rounds;
+    next asyncflow.rounds;
+    o    record;
+    idle tid[] := '{}';
+BEGIN
+    SELECT * INTO r FROM asyncflow.rounds;
+    next := r;
+    SELECT flow INTO next.flow FROM asyncflow.owners WHERE (flow, unowned, owner) > (r.flow, r.unowned, r.owner)
+        ORDER BY flow, unowned, owner LIMIT 1;
+    IF NOT FOUND THEN
+        UPDATE asyncflow.rounds SET flow = 0, unowned = false, owner = '' WHERE flow > 0;
+        RETURN;
+    END IF;
+    FOR o IN SELECT ctid AS place, unowned, owner FROM asyncflow.owners
+        WHERE flow = next.flow AND (flow, unowned, owner) > (r.flow, r.unowned, r.owner) ORDER BY flow, unowned, owner LIMIT 1000
+    LOOP
+        next.unowned := o.unowned;
+        next.owner := o.owner;
+        IF NOT asyncflow.waits_1(next.flow, CASE WHEN NOT o.unowned THEN o.owner END, NULL) THEN
+            idle := idle || o.place;
+        END IF;
+    END LOOP;
+    IF cardinality(idle) > 0 THEN
+        BEGIN
+            -- Nobody is given a place meanwhile, nor does a job begin to wait.
+            PERFORM pg_advisory_xact_lock(p_area, next.flow);
+            DELETE FROM asyncflow.owners w WHERE ctid = ANY (idle) AND flow = next.flow
+                AND NOT asyncflow.waits_1(flow, CASE WHEN NOT unowned THEN owner END, NULL);
+        EXCEPTION WHEN lock_not_available THEN
+            -- Somebody is in the flow for long: the same ones again.
+            next := r;
+        END;
+    END IF;
+    UPDATE asyncflow.rounds SET owners = p_now + 1000000, flow = next.flow, unowned = next.unowned, owner = next.owner;
 END $body$;
 
 -- Makes divisions ahead of time, and drops those whose time is over.

@@ -150,9 +150,14 @@ CREATE TABLE asyncflow.started (
 -- When what is looked through now and then is due again, whichever node comes by: one row.
 CREATE TABLE asyncflow.rounds (
     one     boolean PRIMARY KEY CHECK (one),
-    started bigint NOT NULL
+    started bigint NOT NULL,
+    owners  bigint NOT NULL,
+    -- The owner that was looked at last.
+    flow    integer NOT NULL,
+    unowned boolean NOT NULL,
+    owner   text COLLATE "C" NOT NULL
 );
-INSERT INTO asyncflow.rounds VALUES (true, 0);
+INSERT INTO asyncflow.rounds VALUES (true, 0, 0, 0, false, '');
 
 -- What is set for flows while nodes run: one row, or none where nothing was ever set.
 CREATE TABLE asyncflow.settings (
