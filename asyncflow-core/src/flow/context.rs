@@ -109,23 +109,30 @@ pub(crate) struct Running {
     bodiless: Notify,
     report: Mutex<Report>,
     reporter: Arc<Reporter>,
-    /// The shortest time between two writes of its progress.
+    /// The shortest time from its start to a write of its progress, and between two.
     pub(crate) interval: Duration,
 }
 
-#[derive(Default)]
 struct Report {
     latest: Option<Arc<Progress>>,
     /// It is being written: where the job ends first, it is written with its end.
     sent: Option<Arc<Progress>>,
     /// The reporter knows that there is something to write.
     queued: bool,
-    written: Option<Instant>,
+    /// When one was last; before the first, when the job began: what a short job reports is written with its end alone.
+    written: Instant,
     closed: bool,
 }
 
 impl Running {
-    pub(crate) fn new(record: Record, lease: Instant, reporter: Arc<Reporter>, interval: Duration) -> Self {
+    pub(crate) fn new(
+        record: Record,
+        began: Instant,
+        lease: Instant,
+        reporter: Arc<Reporter>,
+        interval: Duration,
+    ) -> Self {
+        let report = Report { latest: None, sent: None, queued: false, written: began, closed: false };
         Self {
             id: record.job.id,
             stop: AtomicU8::new(if record.mark > Mark::None { Stop::Marked } else { Stop::Not } as u8),
@@ -134,7 +141,7 @@ impl Running {
             stops: Notify::new(),
             bodies: AtomicUsize::new(0),
             bodiless: Notify::new(),
-            report: Mutex::default(),
+            report: Mutex::new(report),
             reporter,
             interval,
         }
@@ -229,17 +236,17 @@ impl Running {
     }
 
     /// From when on the report may be written, if there is one.
-    pub(crate) fn report_due(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn report_due(&self) -> Option<Instant> {
         let report = lock(&self.report);
         report.latest.as_ref()?;
-        Some(report.written.map_or(now, |written| written + self.interval))
+        Some(report.written + self.interval)
     }
 
     /// The report, to be written now.
     pub(crate) fn take_report(&self) -> Option<Arc<Progress>> {
         let mut report = lock(&self.report);
         report.queued = false;
-        report.written = Some(Instant::now());
+        report.written = Instant::now();
         report.sent = report.latest.take();
         report.sent.clone()
     }

@@ -59,7 +59,7 @@ pub struct FlowOptions {
     pub max_crashes: u8,
     /// Times that a job may put itself off before it fails as `SnoozedTooOften`; 100 unless set.
     pub max_snoozes: u16,
-    /// The shortest time between two writes of a job's progress; 100 ms unless set.
+    /// The shortest time between two writes of a job's progress, and from its start to the first; 100 ms unless set.
     #[serde(with = "duration")]
     pub progress_interval: Duration,
     /// The version that new jobs of the flow are given; 0 unless set. A node claims jobs of this version and of `also_runs`.

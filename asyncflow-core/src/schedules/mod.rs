@@ -127,7 +127,7 @@ pub(crate) fn job(n: u64) -> JobKey {
 /// A job that runs, as if it had been claimed.
 pub(crate) fn running(n: u64) -> Arc<Running> {
     let record = insert(n).record(Stamp::default());
-    Arc::new(Running::new(record, Instant::now(), Arc::default(), Duration::ZERO))
+    Arc::new(Running::new(record, Instant::now(), Instant::now(), Arc::default(), Duration::ZERO))
 }
 
 fn clock() -> Arc<dyn Clock> {

@@ -67,7 +67,7 @@ pub(crate) async fn write_reports(node: Arc<Node>) {
         }
         let mut ready = Vec::new();
         for running in looked_at {
-            match running.report_due(now) {
+            match running.report_due() {
                 Some(at) if at <= now => ready.push(running),
                 Some(at) => later.entry(at.min(now + LOOK)).or_default().push(running),
                 // It ended meanwhile, and has nothing left to report.

@@ -28,9 +28,10 @@ impl Node {
     pub(super) fn task(&self, line: &Arc<Line>, claimed: Claimed, decoded: Option<Decoded>) -> Task {
         let Claimed { record, request } = claimed;
         let interval = line.options.progress_interval;
+        let now = Instant::now();
         // Counted from before the claim was sent: the store counts from when it came.
-        let lease = self.lease_end().checked_sub(self.timing.call).unwrap_or_else(Instant::now);
-        let running = Arc::new(Running::new(record, lease, self.reporter.clone(), interval));
+        let lease = (now + self.timing.lease).checked_sub(self.timing.call).unwrap_or(now);
+        let running = Arc::new(Running::new(record, now, lease, self.reporter.clone(), interval));
         Task { running, load: Load::new(line, request.bytes.len()), request, decoded }
     }
 

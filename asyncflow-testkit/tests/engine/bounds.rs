@@ -125,3 +125,24 @@ async fn a_store_that_fails_at_once_is_not_asked_without_a_pause_for_progress() 
     assert!(job.status().await.unwrap().unwrap().progress().is_some());
     assert_eq!(state_of(&job).await, State::Processing);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_short_job_reports_is_written_with_its_end_alone() {
+    let faults = Faults::new();
+    let handler = |_: (), job: JobContext| async move {
+        for done in [0, 50, 100] {
+            job.progress(Progress::new("working").percentage(done));
+            sleep(SECOND / 100).await;
+        }
+        Ok::<_, String>(())
+    };
+    let store = Faulty::new(memory(), &faults);
+    let engine = FlowEngine::builder().store(store).flow("short", handler).start().await.unwrap();
+    // The node's first look for ready jobs is over, the next one comes a second later.
+    sleep(SECOND / 10).await;
+    let before = faults.writes();
+    let job = engine.flow::<(), ()>("short").unwrap().submit(()).await.unwrap();
+    job.wait().await.unwrap();
+    assert_eq!(faults.writes() - before, 2);
+    assert_eq!(job.status().await.unwrap().unwrap().progress().unwrap().done(), Some(100.0));
+}
