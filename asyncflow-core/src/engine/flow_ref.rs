@@ -1,14 +1,11 @@
 //! One flow by bytes and ids: what a mount calls.
 
-use std::{
-    fmt,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     FlowEngine, SubmitError, SubmitOptions, Submitted, Until,
-    node::{Line, Node},
+    line::{Line, Receiving},
+    node::Node,
 };
 use crate::{
     job::{JobId, JobKey, Mark, Record, Stamp},
@@ -129,9 +126,7 @@ impl FlowRef {
 
     /// Room to receive so many bytes, given back when it is dropped; `None` where the node works on as many as it may.
     pub fn receive(&self, bytes: usize) -> Option<Receiving> {
-        let before = self.line.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let receiving = Receiving { line: self.line.clone(), bytes };
-        (before.saturating_add(bytes) <= self.line.options.max_bytes).then_some(receiving)
+        self.line.receive(bytes)
     }
 
     /// Reads the request at once. The future inserts the job, and starts it in the same round trip if there is room for it here.
@@ -173,7 +168,8 @@ impl FlowRef {
         Ok(node.call(node.store.part(&job, PartName::Outcome)).await?)
     }
 
-    /// Waits until the job is as it should be, patience ends, or too many wait (then not at all); then the record as it is.
+    /// Waits until the job is as it should be, patience ends (with the next second, while the node drains), or too many wait (then not at all);
+    /// then the record as it is.
     ///
     /// Cancel safe.
     ///
@@ -253,24 +249,6 @@ impl FlowRef {
 impl fmt::Debug for FlowRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FlowRef").field("name", &self.line.name).field("scope", &self.scope).finish_non_exhaustive()
-    }
-}
-
-/// Room for a request that is being received.
-pub struct Receiving {
-    line: Arc<Line>,
-    bytes: usize,
-}
-
-impl Drop for Receiving {
-    fn drop(&mut self) {
-        self.line.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-impl fmt::Debug for Receiving {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiving").field("bytes", &self.bytes).finish_non_exhaustive()
     }
 }
 

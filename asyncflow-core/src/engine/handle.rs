@@ -227,7 +227,7 @@ impl<Response: FromPayload> JobHandle<Response> {
             if let Some(result) = self.of(&record).await? {
                 return Ok(result);
             }
-            // Too many wait, or the node drains: no place to wait in, so the job is looked at now and then.
+            // Too many wait: no place to wait in, so the job is looked at now and then. While the node drains, the wait was short already.
             self.flow.node().pause().await;
         }
     }

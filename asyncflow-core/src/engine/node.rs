@@ -11,21 +11,20 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use super::{Role, alarm::Alarm, settings::Live, waiting::Waiting};
+use super::{Role, alarm::Alarm, line::Line, waiting::Waiting};
 use crate::{
     chance::Chance,
     clock::Clock,
     executor::Executor,
-    flow::{AnyFlow, Wrap},
+    flow::Wrap,
     job::{JobKey, Record},
-    policy::{FlowOptions, Policy},
     store::{Answers, Batch, Change, Changed, Claim, Pick, Store, StoreError},
     sync::{
         Handle, JoinHandle, Mutex, Notify,
-        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     },
     trace,
-    worker::{Crew, Reporter, Rest, Slots},
+    worker::{Crew, Reporter, Rest},
 };
 
 /// How long a handler has to end once its node goes: a drain's patience was over by then.
@@ -106,39 +105,6 @@ pub(crate) type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What the store was asked.
 type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
-
-/// One flow on this node.
-pub(crate) struct Line {
-    pub(crate) name: Arc<str>,
-    pub(crate) flow: Arc<dyn AnyFlow>,
-    pub(crate) options: FlowOptions,
-    pub(crate) policy: Arc<Policy>,
-    pub(crate) versions: Arc<[u16]>,
-    /// What was set for it while nodes run.
-    pub(crate) live: Live,
-    pub(crate) slots: Slots,
-    /// Bytes of requests being received and worked on.
-    pub(crate) bytes: AtomicUsize,
-    /// There may be ready jobs that no slot was free for.
-    pub(crate) backlog: AtomicBool,
-}
-
-impl Line {
-    /// Others may wait for a slot.
-    pub(crate) fn others_may_wait(&self) -> bool {
-        self.live.is_limited() || self.backlog.load(Ordering::SeqCst)
-    }
-
-    /// Bytes of requests that it may still take up.
-    pub(crate) fn bytes_free(&self) -> usize {
-        self.options.max_bytes.saturating_sub(self.bytes.load(Ordering::Relaxed))
-    }
-
-    /// Whether one more job may be taken up, however large: the last one may so go beyond the bytes, and none after it.
-    pub(crate) fn has_bytes(&self) -> bool {
-        self.bytes_free() > 0
-    }
-}
 
 impl Node {
     pub(crate) fn line(&self, name: &str) -> Option<&Arc<Line>> {

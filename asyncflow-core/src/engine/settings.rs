@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::{EngineError, FlowEngine, node::Line, node::Node};
+use super::{EngineError, FlowEngine, line::Line, node::Node};
 use crate::{
     policy::{FlowOptions, FlowSettings, InvalidOptions, Limits, Settings},
     store::StoreError,

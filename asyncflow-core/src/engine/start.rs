@@ -5,10 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{
     EngineBuilder, FlowEngine, Owner, Role, Timing,
     alarm::Alarm,
+    line::Line,
     news,
-    node::{Line, Node, Phase, Work},
+    node::{Node, Phase, Work},
     recovery,
-    settings::Live,
     waiting::Waiting,
 };
 use crate::{
@@ -19,10 +19,10 @@ use crate::{
     store::{MemoryStore, Store, StoreError, once_available},
     sync::{
         Handle, Mutex, Notify,
-        atomic::{AtomicBool, AtomicU8, AtomicUsize},
+        atomic::{AtomicU8, AtomicUsize},
     },
     trace,
-    worker::{self, Crew, Rest, Slots, Worker},
+    worker::{self, Crew, Rest, Worker},
 };
 
 /// How long the start waits for the store.
@@ -53,20 +53,8 @@ impl EngineBuilder {
             None => Chance::from_system().map_err(|error| StartError::Randomness(error.to_string()))?,
         };
         let settings = wait_for(&*store, self.timing.call).await?;
-        let line = |(name, flow, options): (Arc<str>, Arc<dyn AnyFlow>, FlowOptions)| {
-            Arc::new(Line {
-                policy: options.policy(),
-                versions: options.versions(),
-                live: Live::new(&options),
-                slots: Slots::new(options.concurrency.get()),
-                bytes: AtomicUsize::new(0),
-                // What waited before this node came is found at once.
-                backlog: AtomicBool::new(true),
-                name,
-                flow,
-                options,
-            })
-        };
+        let line =
+            |(name, flow, options): (Arc<str>, Arc<dyn AnyFlow>, FlowOptions)| Arc::new(Line::new(name, flow, options));
         let node = Arc::new(Node {
             waiting: Waiting::new(store.hints(), self.readers),
             store,

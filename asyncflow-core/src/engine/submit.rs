@@ -10,8 +10,8 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use tokio::time::Instant;
 
 use super::{
-    flow_ref::Receiving,
-    node::{Line, Node, Phase, Work},
+    line::{Line, Receiving},
+    node::{Node, Phase, Work},
 };
 use crate::{
     flow::{DecodeError, Decoded},

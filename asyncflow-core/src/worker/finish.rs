@@ -22,12 +22,13 @@ impl Node {
         end.report = running.last_report();
         let Some(mut batch) = self.ending(line, running, end) else { return };
         // Nothing is taken up behind a body that goes on. The flag stays: all who end meanwhile take up a job in the same way.
-        let wanted = self.phase() == Phase::Open
-            && line.others_may_wait()
-            && !line.live.is_paused()
-            && line.has_bytes()
-            && !running.is_busy();
-        batch.claims.extend(wanted.then(|| self.claim(line, 1)));
+        let wanted =
+            self.phase() == Phase::Open && line.others_may_wait() && !line.live.is_paused() && !running.is_busy();
+        if wanted && line.has_bytes() {
+            batch.claims.push(self.claim(line, 1));
+        } else if wanted {
+            line.is_short();
+        }
         loop {
             let answers = match self.write(&batch).await {
                 // Boxed, as all that is rare: what waits in a job's task has its size.
@@ -124,7 +125,7 @@ impl Node {
             Some(Changed::Applied(record)) => {
                 if matches!(end.event, Some(Event::Drained)) && !record.state.is_ended() {
                     self.handed_over.fetch_add(1, Ordering::SeqCst);
-                } else if self.phase() > Phase::Open {
+                } else if self.phase() > Phase::Open && !matches!(end.event, Some(Event::Stopped { .. })) {
                     self.finished.fetch_add(1, Ordering::SeqCst);
                 }
                 self.follow(&record, batch.changes.last().and_then(|change| change.patch.due))

@@ -120,9 +120,11 @@ impl Node {
     pub(crate) async fn fill(self: &Arc<Self>, line: &Arc<Line>) {
         loop {
             if !line.has_bytes() {
-                // Each slot that is given back has it looked at again.
-                line.backlog.store(true, Ordering::SeqCst);
-                return;
+                line.is_short();
+                // Who has given bytes back before that was said has not seen it.
+                if !line.has_bytes() {
+                    return;
+                }
             }
             let slots = self.slots(line, AT_ONCE);
             if slots.is_empty()
@@ -151,6 +153,9 @@ impl Node {
         let (more, bounded) = self.uninterrupted(filled).await.unwrap_or_default();
         if more || bounded {
             backlog.backlog.store(true, Ordering::SeqCst);
+        }
+        if bounded {
+            backlog.is_short();
         }
         more
     }

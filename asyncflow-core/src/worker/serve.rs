@@ -1,12 +1,12 @@
 //! A slot at work: one claimed job after another, until none is left.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::{Slot, attempt, finish::End, panics};
 use crate::{
-    engine::{Line, Node, Phase},
+    engine::{Line, Load, Node, Phase},
     flow::{Attempt, Decoded, Ending, Handler, JobContext, Running, Stop},
     job::JobError,
     state::{Event, Wish},
@@ -32,7 +32,7 @@ impl Node {
         // Counted from before the claim was sent: the store counts from when it came.
         let lease = (now + self.timing.lease).checked_sub(self.timing.call).unwrap_or(now);
         let running = Arc::new(Running::new(record, now, lease, self.reporter.clone(), interval));
-        Task { running, load: Load::new(line, request.bytes.len()), request, decoded }
+        Task { running, load: line.load(request.bytes.len()), request, decoded }
     }
 
     /// Runs a claimed job in its slot, in a worker's task.
@@ -75,6 +75,9 @@ impl Node {
             Err(event) => event,
         };
         drop(load);
+        if line.was_short() {
+            self.backlog(line);
+        }
         // A body that goes on is not handed over, and its record ends with it; but who asked it to stop waits for no body, unless another one
         // might be started beside it.
         if !matches!(end.event, Some(Event::Stopped { .. })) || line.live.bounds_running() {
@@ -145,24 +148,5 @@ impl Node {
             }),
             Stop::Not | Stop::Marked => Some(Event::Stopped { started: true }),
         }
-    }
-}
-
-/// Bytes of a request that is worked on, from its claim on.
-struct Load {
-    line: Arc<Line>,
-    bytes: usize,
-}
-
-impl Load {
-    fn new(line: &Arc<Line>, bytes: usize) -> Self {
-        line.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Self { line: line.clone(), bytes }
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.line.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }

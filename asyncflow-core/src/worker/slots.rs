@@ -82,13 +82,13 @@ impl Node {
         (0..line.slots.take(most)).map(|_| self.take_slot(line)).collect()
     }
 
-    /// Waits for a free slot.
+    /// Waits for a free slot, and for bytes: they come free before a slot does.
     pub(crate) async fn next_slot(self: &Arc<Self>, line: &Arc<Line>) -> Slot {
         loop {
             // Before the look: of two slots that are given now, each wakes one who waits.
             let mut given = pin!(line.slots.given.notified());
             given.as_mut().enable();
-            if let Some(slot) = self.slot(line) {
+            if let Some(slot) = Some(line).filter(|line| line.has_bytes()).and_then(|line| self.slot(line)) {
                 return slot;
             }
             given.await;

@@ -96,9 +96,10 @@ impl Raw {
             })
         };
         let taken = |RawTaken { jobs, after }| {
-            // One that cannot be read stays until its lease ends: it must not keep the others from their worker.
+            // One that cannot be read, or whose request has gone meanwhile, stays until its lease ends: it must not keep the others from
+            // their worker.
             let claimed = |(record, request): (RawRecord, Option<Part>)| {
-                Some(Claimed { record: record.read(policies).ok()?, request: request.unwrap_or_else(nothing) })
+                Some(Claimed { record: record.read(policies).ok()?, request: request? })
             };
             let mut jobs: Vec<_> = jobs.into_iter().filter_map(claimed).collect();
             // They come so but for those of one rank that are answered again.

@@ -102,7 +102,7 @@ impl Server {
         for (job, _) in &large {
             ask.cmd("GET").arg(keys::of_job(&self.flow(&job.flow).base, b'r', job.id));
         }
-        for ((_, request), answer) in large.into_iter().zip(self.reads.ask(&ask).await?) {
+        for ((_, request), answer) in large.into_iter().zip(self.writes.ask(&ask).await?) {
             if let Value::BulkString(kept) = self.answer(answer)? {
                 *request = part::read(kept);
             }

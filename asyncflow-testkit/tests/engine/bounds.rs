@@ -146,3 +146,36 @@ async fn what_a_short_job_reports_is_written_with_its_end_alone() {
     assert_eq!(faults.writes() - before, 2);
     assert_eq!(job.status().await.unwrap().unwrap().progress().unwrap().done(), Some(100.0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_take_long_to_send_keep_no_job_waiting() {
+    let options = FlowOptions::new().max_request(1_000).max_bytes(1_000);
+    let (engine, flow) = node(&memory(), &Faults::new(), options).await;
+    let sending = engine.flow_ref("sleep").unwrap().receive(1_000).unwrap();
+    let began = Instant::now();
+    for job in flow.submit_many([100; 3]).await.unwrap() {
+        job.unwrap().wait().await.unwrap();
+    }
+    assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+    drop(sending);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_come_free_are_used_at_once_by_as_many_as_they_are_enough_for() {
+    let options = FlowOptions::new().concurrency(50).max_request(2_000).max_bytes(2_000);
+    let handler = |text: String, _: JobContext| async move {
+        sleep(Duration::from_millis(text.len() as u64)).await;
+        Ok::<_, String>(())
+    };
+    let engine = FlowEngine::builder().store(memory()).flow_with("sleep", handler, options).start().await.unwrap();
+    let flow = engine.flow::<String, ()>("sleep").unwrap();
+    // It takes 1.998 s, and all bytes.
+    let large = flow.submit("x".repeat(1_998)).await.unwrap();
+    let small = flow.submit_many(std::iter::repeat_n("x".repeat(30), 40)).await.unwrap();
+    large.wait().await.unwrap();
+    let began = Instant::now();
+    for job in small {
+        job.unwrap().wait().await.unwrap();
+    }
+    assert!(began.elapsed() < SECOND / 10, "{:?}", began.elapsed());
+}
