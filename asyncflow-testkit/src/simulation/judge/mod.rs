@@ -9,6 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::Arc,
+    time::Duration,
 };
 
 use asyncflow_core::{JobId, Mark, Record, Stamp, State, Token};
@@ -155,7 +156,9 @@ impl Judge {
 
     /// Time goes on.
     pub(super) fn turn(&mut self, now: u64, store_now: Stamp) {
-        self.store_latest = self.store_latest + store_now.since(self.store_now);
+        // Time goes by also while the clock is set back.
+        let gone_by = Duration::from_millis(now.saturating_sub(self.now));
+        self.store_latest = self.store_latest + store_now.since(self.store_now).max(gone_by);
         (self.now, self.store_now) = (now, store_now);
         self.story.turn(now);
     }
