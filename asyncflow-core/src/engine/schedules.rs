@@ -206,7 +206,7 @@ fn a_reader_hears_of_a_drain() {
         block_on(node.write(&Batch { inserts: vec![insert(1)], ..Batch::default() })).unwrap();
         let reader = thread::spawn({
             let node = node.clone();
-            move || block_on(node.wait(&job(1), Until::Ended, HOUR)).unwrap().unwrap().state
+            move || block_on(node.wait_open(&job(1), Until::Ended, HOUR)).unwrap().unwrap().state
         });
         block_on(shutdown::shutdown(&node, HOUR));
         assert_eq!(reader.join().unwrap(), State::Enqueued);

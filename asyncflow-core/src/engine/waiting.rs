@@ -126,9 +126,27 @@ impl Node {
         Ok(records.pop().flatten())
     }
 
-    /// Waits until a record is as it should be, it is gone, patience ends (while the node drains, with the next tick), or there are too many
-    /// readers: then the record as it is.
-    pub(crate) async fn wait(
+    /// Waits until a record is as it should be, it is gone, patience ends (while the node drains, after a tick), or there are too many readers:
+    /// then the record as it is.
+    pub(super) async fn wait(
+        &self,
+        job: &JobKey,
+        until: Until,
+        patience: Duration,
+    ) -> Result<Option<Record>, StoreError> {
+        let began = Instant::now();
+        let record = self.wait_open(job, until, patience).await?;
+        if self.phase() == Phase::Open || record.as_ref().is_none_or(|record| until.holds(record)) {
+            return Ok(record);
+        }
+        // Who waits must not hold up a drain, nor come back at once, again and again.
+        let left = patience.saturating_sub(began.elapsed()).min(self.timing.tick);
+        self.on_runtime(|| tokio::time::sleep(left)).await;
+        self.read(job.clone(), |_| true).await
+    }
+
+    /// The same, but no longer than the node is open.
+    pub(super) async fn wait_open(
         &self,
         job: &JobKey,
         until: Until,
@@ -140,15 +158,8 @@ impl Node {
         let mut patience = pin!(self.on_runtime(|| tokio::time::sleep(patience)));
         loop {
             let record = self.read(job.clone(), |_| true).await?;
-            if record.as_ref().is_none_or(|record| until.holds(record)) {
+            if self.phase() > Phase::Open || record.as_ref().is_none_or(|record| until.holds(record)) {
                 return Ok(record);
-            }
-            if self.phase() > Phase::Open {
-                // Who waits must not hold up a drain, nor come back at once, again and again.
-                let soon = Instant::now() + self.timing.tick;
-                if patience.deadline() > soon {
-                    patience.as_mut().reset(soon);
-                }
             }
             place.reader.seen.store(record.as_ref().map_or(0, |record| record.version), Ordering::Relaxed);
             tokio::select! {
