@@ -137,6 +137,7 @@ mod tests {
         assert!(post.hints().subscribe().next().await.anything);
         tokio::time::pause();
         let noticed = async {
+            // Time passes at once, as nothing else is to be done.
             while silent.let_in() < 2 {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

@@ -1,5 +1,4 @@
 //! In a database whose tables are all published, as tools that capture changes ask for.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod common;
 

@@ -1,5 +1,4 @@
 //! A server that takes no writes any more, as one does that became a replica, is left by all connections.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod common;
 
@@ -11,6 +10,8 @@ use asyncflow_testkit::{
     servers::{Kind, Server},
     store::Subject,
 };
+
+use tokio_postgres::{Client, Error};
 
 use self::common::{Behind, connect};
 
@@ -35,6 +36,26 @@ async fn until(subject: &Subject, goes: bool) {
     }
 }
 
+/// A session of a server that takes no writes from others any more.
+async fn demoted(server: &Server) -> Result<Client, Error> {
+    let admin = connect(&server.url()).await;
+    for statement in [
+        "SET default_transaction_read_only = off",
+        "ALTER SYSTEM SET default_transaction_read_only = on",
+        "SELECT pg_reload_conf()",
+    ] {
+        admin.batch_execute(statement).await?;
+    }
+    // The server hears of it a little later.
+    loop {
+        let new = connect(&server.url()).await;
+        let shown = new.query_one("SHOW default_transaction_read_only", &[]).await?;
+        if shown.get::<_, &str>(0) == "on" {
+            return Ok(admin);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_connection_to_it_is_kept_or_made() {
     let server = Server::start(Kind::Postgres).await.unwrap();
@@ -44,10 +65,7 @@ async fn no_connection_to_it_is_kept_or_made() {
     subject.at_once(16, |subject| async move { subject.store.check().await.unwrap() }).await;
     let before: Vec<i32> = behind.ask(POOLED).await;
     assert!(before.len() > 1, "{before:?}");
-    let admin = connect(&server.url()).await;
-    admin.batch_execute("SET default_transaction_read_only = off").await.unwrap();
-    admin.batch_execute("ALTER SYSTEM SET default_transaction_read_only = on").await.unwrap();
-    admin.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    let admin = demoted(&server).await.unwrap();
     until(subject, false).await;
     let late = PostgresStore::builder(server.url()).patience(Duration::ZERO).connect().await.unwrap_err();
     assert!(matches!(late, StoreError::Unavailable(_)), "{late}");
@@ -59,4 +77,17 @@ async fn no_connection_to_it_is_kept_or_made() {
     let after: Vec<i32> = behind.ask(POOLED).await;
     assert!(!after.is_empty() && after.iter().all(|pid| !before.contains(pid)), "{before:?}, {after:?}");
     assert_eq!(subject.get(&kept.job).await, Some(kept));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_servers_the_one_that_takes_writes_is_used() {
+    let (replica, primary) =
+        (Server::start(Kind::Postgres).await.unwrap(), Server::start(Kind::Postgres).await.unwrap());
+    let _admin = demoted(&replica).await.unwrap();
+    let url =
+        primary.url().replace(&primary.address().to_string(), &format!("{},{}", replica.address(), primary.address()));
+    let behind = Behind::at_any_of(&url, &primary.url()).await;
+    let kept = behind.subject.add(behind.subject.job()).await;
+    assert_eq!(behind.ask::<i64>("SELECT count(*) FROM asyncflow.jobs").await, 1);
+    assert_eq!(behind.subject.get(&kept.job).await, Some(kept));
 }

@@ -1,5 +1,4 @@
 //! What nodes that pass give up of what they share, and how seldom they look for it.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod common;
 

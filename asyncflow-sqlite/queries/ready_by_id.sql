@@ -1,4 +1,4 @@
-SELECT jobs.*, parts.content_type, iif(parts.large IS NULL, parts.bytes, (SELECT bytes FROM large WHERE id = parts.large))
+SELECT jobs.*, parts.content_type, parts.bytes
 FROM jobs
-LEFT JOIN parts ON parts.flow = jobs.flow AND parts.id = jobs.id AND parts.name = 0
+LEFT JOIN whole_parts parts ON parts.flow = jobs.flow AND parts.id = jobs.id AND parts.name = 0
 WHERE jobs.flow = ?1 AND jobs.id = ?2 AND jobs.state = 1

@@ -65,3 +65,36 @@ pub(crate) fn migrate(db: &Connection, alone: bool, patience: Duration) -> Resul
     transaction.pragma_update(None, "user_version", NEWEST as i64)?;
     Ok(transaction.commit()?)
 }
+
+/// How SQLite goes about a query, in the newest schema.
+#[cfg(test)]
+pub(crate) fn plan(sql: &str) -> rusqlite::Result<Vec<String>> {
+    let db = Connection::open_in_memory()?;
+    MIGRATIONS.iter().try_for_each(|migration| db.execute_batch(migration))?;
+    let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+    let (mut rows, mut plan) = (explain.raw_query(), Vec::new());
+    while let Some(row) = rows.next()? {
+        plan.push(row.get(3)?);
+    }
+    Ok(plan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_looked_up_wherever_their_bytes_lie() {
+        for sql in [
+            include_str!("../queries/held.sql"),
+            include_str!("../queries/next_keyed.sql"),
+            include_str!("../queries/next_ready.sql"),
+            include_str!("../queries/part.sql"),
+            include_str!("../queries/ready_by_id.sql"),
+        ] {
+            let plan = plan(sql).unwrap();
+            let looked_up = plan.iter().all(|step| step.starts_with("SEARCH ") || step.starts_with("CORRELATED "));
+            assert!(looked_up && plan.iter().any(|step| step.starts_with("SEARCH large ")), "{plan:?}");
+        }
+    }
+}

@@ -223,11 +223,13 @@ impl<Response: FromPayload> JobHandle<Response> {
     /// It ended otherwise, or is not there, or the store could not be asked.
     pub async fn wait(&self) -> Result<Response, WaitError> {
         loop {
-            let record = self.flow.wait(self.id, Until::Ended, ONE_WAIT).await?.ok_or(WaitError::Missing)?;
+            let job = self.flow.key(self.id);
+            let record = self.flow.node().wait_open(&job, Until::Ended, ONE_WAIT).await.map_err(EngineError::from)?;
+            let record = record.ok_or(WaitError::Missing)?;
             if let Some(result) = self.of(&record).await? {
                 return Ok(result);
             }
-            // Too many wait: no place to wait in, so the job is looked at now and then. While the node drains, the wait was short already.
+            // Too many wait, or the node drains: no place to wait in, so the job is looked at now and then.
             self.flow.node().pause().await;
         }
     }

@@ -71,7 +71,7 @@ impl Line {
     }
 
     /// Ready jobs were left for want of bytes: they are looked for when some come free.
-    pub(crate) fn is_short(&self) {
+    pub(crate) fn falls_short(&self) {
         self.bytes.short.store(true, Ordering::SeqCst);
     }
 

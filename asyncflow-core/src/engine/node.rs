@@ -214,43 +214,26 @@ impl Node {
     /// Writes changes of different jobs, and answers in their order; where one can never be taken, each by itself, so that it fails alone:
     /// `None`.
     pub(crate) async fn change(&self, changes: &[Change]) -> Result<Vec<Option<Changed>>, StoreError> {
-        let batch = |changes: &[Change]| Batch { changes: changes.to_vec(), ..Batch::default() };
-        match self.write(&batch(changes)).await {
-            Err(StoreError::Rejected(_)) => {}
-            answers => return Ok(answers?.changes.into_iter().map(Some).collect()),
-        }
-        let mut changed = Vec::with_capacity(changes.len());
-        for change in changes {
-            changed.push(match self.write(&batch(std::slice::from_ref(change))).await {
-                Ok(mut answers) => answers.changes.pop(),
-                Err(StoreError::Rejected(why)) => {
-                    trace::warning!(job = %change.job.id, why = %why, "the store can never take a change of this job");
-                    None
-                }
-                Err(error) => return Err(error),
-            });
-        }
-        Ok(changed)
+        let write = |changes: &[Change]| -> Asked<'_, Vec<Changed>> {
+            let batch = Batch { changes: changes.to_vec(), ..Batch::default() };
+            Box::pin(async move { Ok(self.write(&batch).await?.changes) })
+        };
+        each_alone(changes, write, |change, why| {
+            trace::warning!(job = %change.job.id, why = %why, "the store can never take a change of this job");
+        })
+        .await
     }
 
     /// Reads records, and answers in the order of the jobs; where one can never be read, each by itself, so that it fails alone: `None`.
     pub(super) async fn look(&self, jobs: &[JobKey]) -> Result<Vec<Option<Option<Record>>>, StoreError> {
-        match self.call(self.store.get(jobs)).await {
-            Err(StoreError::Rejected(_)) => {}
-            records => return Ok(records?.into_iter().map(Some).collect()),
-        }
-        let mut looked = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            looked.push(match self.call(self.store.get(std::slice::from_ref(job))).await {
-                Ok(mut records) => Some(records.pop().flatten()),
-                Err(StoreError::Rejected(why)) => {
-                    trace::debug!(job = %job.id, why = %why, "a job's record cannot be read");
-                    None
-                }
-                Err(error) => return Err(error),
-            });
-        }
-        Ok(looked)
+        each_alone(
+            jobs,
+            |jobs| Box::pin(self.call(self.store.get(jobs))),
+            |job, why| {
+                trace::debug!(job = %job.id, why = %why, "a job's record cannot be read");
+            },
+        )
+        .await
     }
 
     /// Does work in a task of its own, whose kind is one for all: each kind that there is makes the crate longer to build.
@@ -290,6 +273,30 @@ impl Node {
     pub(crate) fn lease_end(&self) -> Instant {
         Instant::now() + self.timing.lease
     }
+}
+
+/// Asks for all at once, and answers in their order; where one of them is rejected for good, for each by itself: `None` for that one.
+async fn each_alone<'a, A, T>(
+    all: &'a [A],
+    ask: impl Fn(&'a [A]) -> Asked<'a, Vec<T>>,
+    rejected: impl Fn(&A, &str),
+) -> Result<Vec<Option<T>>, StoreError> {
+    match ask(all).await {
+        Err(StoreError::Rejected(_)) => {}
+        answers => return Ok(answers?.into_iter().map(Some).collect()),
+    }
+    let mut answers = Vec::with_capacity(all.len());
+    for one in all {
+        answers.push(match ask(std::slice::from_ref(one)).await {
+            Ok(mut answer) => answer.pop(),
+            Err(StoreError::Rejected(why)) => {
+                rejected(one, &why);
+                None
+            }
+            Err(error) => return Err(error),
+        });
+    }
+    Ok(answers)
 }
 
 impl fmt::Debug for Node {

@@ -27,7 +27,8 @@ impl Node {
         if wanted && line.has_bytes() {
             batch.claims.push(self.claim(line, 1));
         } else if wanted {
-            line.is_short();
+            // Whoever fills the slot looks for bytes.
+            line.backlog.store(true, Ordering::SeqCst);
         }
         loop {
             let answers = match self.write(&batch).await {

@@ -120,7 +120,7 @@ impl Node {
     pub(crate) async fn fill(self: &Arc<Self>, line: &Arc<Line>) {
         loop {
             if !line.has_bytes() {
-                line.is_short();
+                line.falls_short();
                 // Who has given bytes back before that was said has not seen it.
                 if !line.has_bytes() {
                     return;
@@ -151,11 +151,11 @@ impl Node {
             (node.start_all(slots, claimed), bounded)
         });
         let (more, bounded) = self.uninterrupted(filled).await.unwrap_or_default();
-        if more || bounded {
+        if more {
             backlog.backlog.store(true, Ordering::SeqCst);
         }
         if bounded {
-            backlog.is_short();
+            backlog.falls_short();
         }
         more
     }

@@ -1,5 +1,6 @@
 //! What several tests need.
 #![allow(dead_code, reason = "not each test needs all of it")]
+#![allow(clippy::unwrap_used, reason = "a test whose server cannot be asked has to fail, there and then")]
 
 use std::sync::Arc;
 
@@ -24,10 +25,15 @@ impl Behind {
     }
 
     pub(crate) async fn at(url: &str) -> Self {
+        Self::at_any_of(url, url).await
+    }
+
+    /// A store that is connected by one URL, and asked behind its back by another.
+    pub(crate) async fn at_any_of(url: &str, behind: &str) -> Self {
         let (schema, clock) = (unique_name(), Arc::new(ManualClock::at(START)));
         let store = PostgresStore::builder(url).schema(&schema).clock(clock.clone() as Arc<dyn Clock>);
         let store = store.connect().await.unwrap();
-        Self { subject: Subject::new(Arc::new(store), clock), schema, client: connect(url).await }
+        Self { subject: Subject::new(Arc::new(store), clock), schema, client: connect(behind).await }
     }
 
     /// What a statement answers, in which `jobs` are those of the schema.

@@ -174,13 +174,10 @@ fn next(row: &Row<'_>) -> Result<Option<Next>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::schema::MIGRATIONS;
+    use crate::schema::plan;
 
     #[test]
     fn what_waits_behind_is_leapt_over_and_not_looked_through() {
-        let db = Connection::open_in_memory().unwrap();
-        MIGRATIONS.iter().for_each(|migration| db.execute_batch(migration).unwrap());
         for (sql, looked_up) in [
             (include_str!("../../queries/line.sql"), "(flow=? AND flow_version=? AND (rank,id)>(?,?))"),
             (include_str!("../../queries/line_keyed.sql"), "(flow=? AND flow_version=? AND (rank,id)>(?,?))"),
@@ -190,11 +187,7 @@ mod tests {
                 "(flow=? AND flow_version=? AND <expr>=? AND (rank,id)>(?,?))",
             ),
         ] {
-            let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let (mut rows, mut plan) = (explain.raw_query(), Vec::new());
-            while let Some(row) = rows.next().unwrap() {
-                plan.push(row.get::<_, String>(3).unwrap());
-            }
+            let plan = plan(sql).unwrap();
             assert!(matches!(&plan[..], [search] if search.ends_with(looked_up)), "{plan:?}");
         }
     }

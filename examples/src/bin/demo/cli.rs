@@ -177,3 +177,27 @@ impl From<Role> for asyncflow_core::Role {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use asyncflow_core::{FlowEngine, JobContext};
+    use asyncflow_tower::FlowService;
+
+    use super::*;
+
+    /// The service says so only once its engine runs: by then, what is told here must be all.
+    #[tokio::test]
+    async fn what_is_taken_of_urls_is_what_the_service_takes() {
+        let flows = FlowEngine::builder().flow("echo", |(): (), _: JobContext| async { Ok::<_, String>(()) });
+        let engine = flows.start().await.unwrap();
+        let service = || FlowService::builder(engine.clone());
+        for character in '\0'..='\u{ff}' {
+            let (path, url) = (format!("/a{character}b"), format!("http://h/a{character}b"));
+            assert_eq!(prefix(&path).is_ok(), service().prefix(&path).build().is_ok(), "{path:?}");
+            assert_eq!(base_url(&url).is_ok(), service().base_url(&url).build().is_ok(), "{url:?}");
+        }
+        for path in ["", "a", "/a//b", "//a", "/a/"] {
+            assert_eq!(prefix(path).is_ok(), service().prefix(path).build().is_ok(), "{path:?}");
+        }
+    }
+}
