@@ -8,8 +8,3 @@ ALTER TABLE parts ADD COLUMN large INTEGER;
 CREATE TRIGGER large_goes AFTER DELETE ON parts WHEN old.large IS NOT NULL BEGIN
     DELETE FROM large WHERE id = old.large;
 END;
-
--- Parts with their bytes, wherever these lie.
-CREATE VIEW whole_parts AS
-SELECT flow, id, name, content_type, iif(large IS NULL, bytes, (SELECT bytes FROM large WHERE id = parts.large)) AS bytes
-FROM parts;

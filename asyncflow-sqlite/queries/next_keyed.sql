@@ -1,5 +1,5 @@
-SELECT jobs.*, parts.content_type, parts.bytes
+SELECT jobs.*, parts.content_type, parts.bytes, parts.large
 FROM jobs INDEXED BY ready_keyed
-LEFT JOIN whole_parts parts ON parts.flow = jobs.flow AND parts.id = jobs.id AND parts.name = 0
+LEFT JOIN parts ON parts.flow = jobs.flow AND parts.id = jobs.id AND parts.name = 0
 WHERE jobs.flow = ?1 AND jobs.flow_version = ?2 AND jobs.state = 1 AND coalesce(jobs.limit_key, jobs.owner) IS NOT NULL
 ORDER BY jobs.rank, jobs.id

@@ -5,11 +5,11 @@ use rusqlite::{Connection, params_from_iter, types::Value};
 
 use crate::{failure::Failure, names::Names, row, schema::MIGRATIONS};
 
-/// What rows are put together of: lines, each a column's letter, the kind of its value, and the value.
+/// What rows are put together of: lines, each a column's letter (`{` is the one after `z`), the kind of its value, and the value.
 #[rustfmt::skip]
 pub const ROW: &[&str] = &[
     "\na", "\nb", "\nc", "\nd", "\ne", "\nf", "\ng", "\nh", "\ni", "\nj", "\nk", "\nl", "\nm", "\nn", "\no", "\np", "\nq", "\nr", "\ns", "\nt",
-    "\nu", "\nv", "\nw", "\nx", "\ny", "\nz", "i", "i-", "n", "r", "t", "b", "i1", "i2", "i3", "i7", "i255", "i256", "i65536", "i4294967296", "\nui2\n~",
+    "\nu", "\nv", "\nw", "\nx", "\ny", "\nz", "\n{", "i", "i-", "n", "r", "t", "b", "i1", "i2", "i3", "i7", "i255", "i256", "i65536", "i4294967296", "\nui2\n~",
     "bbbbbbbbbbbbbbbbb", "t{\"text\":\"a\"}", "{\"max_crashes\":1}", "{\"expiry\":\"1s\"}", "{", "}", "\u{e9}", "9223372036854775807",
 ];
 
@@ -18,7 +18,7 @@ type Fits = fn(&Value, &str) -> bool;
 
 /// The columns of a job, and of its request behind it: their values unless said otherwise, and which values they may have.
 #[rustfmt::skip]
-const COLUMNS: [(Value, Fits); 26] = [
+const COLUMNS: [(Value, Fits); 27] = [
     (Value::Integer(1), |flow, _| *flow == Value::Integer(1)),
     (Value::Null, is_id),
     (Value::Integer(1), |format, _| matches!(format, Value::Integer(..=1))),
@@ -51,7 +51,11 @@ const COLUMNS: [(Value, Fits); 26] = [
     (Value::Null, is_name),
     (Value::Null, is_name),
     (Value::Null, |_, _| true),
+    (Value::Null, |large, _| matches!(large, Value::Null | Value::Integer(1))),
 ];
+
+/// Large bytes, whose number is 1.
+const LARGE: &[u8] = b"large";
 
 const RECORD: usize = 24;
 
@@ -61,6 +65,10 @@ fn is_integer(value: &Value, _: &str) -> bool {
 
 fn is_name(value: &Value, _: &str) -> bool {
     matches!(value, Value::Null | Value::Text(_))
+}
+
+fn is_blob(value: &Value) -> bool {
+    matches!(value, Value::Blob(_))
 }
 
 fn is_id(value: &Value, _: &str) -> bool {
@@ -78,6 +86,7 @@ fn database() -> rusqlite::Result<Connection> {
     }
     db.execute_batch("INSERT INTO flows (name, latest) VALUES ('data', 0), (CAST(X'ff' AS TEXT), 0)")?;
     db.execute_batch("INSERT INTO policies (policy) VALUES ('{}'), ('')")?;
+    db.execute("INSERT INTO large (bytes) VALUES (?1)", [LARGE])?;
     Ok(db)
 }
 
@@ -94,7 +103,7 @@ fn read(db: &Connection, input: &[u8]) -> rusqlite::Result<()> {
     for line in input.split(|byte| *byte == b'\n') {
         match line {
             [b'~', json @ ..] => policy = std::str::from_utf8(json).unwrap_or_default(),
-            [column @ b'a'..=b'z', kind, rest @ ..] => values[usize::from(column - b'a')] = value(*kind, rest),
+            [column @ b'a'..=b'{', kind, rest @ ..] => values[usize::from(column - b'a')] = value(*kind, rest),
             _ => {}
         }
     }
@@ -148,17 +157,22 @@ fn read(db: &Connection, input: &[u8]) -> rusqlite::Result<()> {
         }
         Err(other) => panic!("a row stops all others: {other:?}"),
     }
-    let (is_null, is_blob) = (values[24] == Value::Null, matches!(values[25], Value::Blob(_)) && !broken(&values[25]));
-    match row::request(found) {
+    let bytes = match &values[26] {
+        Value::Null => values[25].clone(),
+        _ => Value::Blob(LARGE.to_vec()),
+    };
+    let (is_null, makes_sense) =
+        (values[24] == Value::Null, sound(24) && sound(26) && is_blob(&bytes) && !broken(&bytes));
+    match row::request(found, db) {
         Ok(part) if is_null => assert!(part.bytes.is_empty()),
         Ok(part) => {
-            assert!(sound(24) && is_blob);
+            assert!(makes_sense);
             assert_eq!(
                 (Value::Text(part.content_type.as_str().into()), Value::Blob(part.bytes.into())),
-                (values[24].clone(), values[25].clone())
+                (values[24].clone(), bytes)
             );
         }
-        Err(Failure::Unreadable(why)) => assert!(!(sound(24) && is_blob), "{why}"),
+        Err(Failure::Unreadable(why)) => assert!(!makes_sense, "{why}"),
         Err(other) => panic!("a request stops all others: {other:?}"),
     }
     Ok(())

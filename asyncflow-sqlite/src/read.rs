@@ -53,7 +53,7 @@ pub(crate) fn record(db: &Connection, names: &mut Names, job: &JobKey) -> Result
 pub(crate) fn part(db: &Connection, names: &mut Names, job: &JobKey, name: PartName) -> Result<Option<Part>> {
     let Some(flow) = names.flow(db, &job.flow)? else { return Ok(None) };
     let mut query = db.prepare_cached(include_str!("../queries/part.sql"))?;
-    let part = query.query_row((flow, blob(job.id.as_u128()), name as i64), |row| row::part(row, 0));
+    let part = query.query_row((flow, blob(job.id.as_u128()), name as i64), |row| row::part(row, 0, db));
     let named = || format!("a part of job {} of flow `{}`", job.id, job.flow);
     part.optional().map_err(|error| row::unreadable(error.into(), named))
 }

@@ -7,7 +7,7 @@ use asyncflow_core::{
     store::{ContentType, Part},
 };
 use bytes::Bytes;
-use rusqlite::{Connection, Row, ToSql, types::Type};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, Row, ToSql, types::Type};
 
 use crate::{
     failure::{Failure, Result},
@@ -111,17 +111,34 @@ pub(crate) fn readable<T>(read: Result<T>) -> Result<Option<T>> {
 }
 
 /// The request that stands beside a record; an empty one where there is none.
-pub(crate) fn request(row: &Row<'_>) -> Result<Part> {
+pub(crate) fn request(row: &Row<'_>, db: &Connection) -> Result<Part> {
     match row.get_ref(PART)?.data_type() {
         Type::Null => Ok(Part::json(Bytes::new())),
-        _ => part(row, PART).map_err(|error| unreadable(error.into(), || "a request".into())),
+        _ => part(row, PART, db).map_err(|error| unreadable(error.into(), || "a request".into())),
     }
 }
 
 /// A part whose columns begin here.
-pub(crate) fn part(row: &Row<'_>, at: usize) -> rusqlite::Result<Part> {
+pub(crate) fn part(row: &Row<'_>, at: usize, db: &Connection) -> rusqlite::Result<Part> {
     let content_type = ContentType::from(row.get_ref(at)?.as_str()?);
-    Ok(Part { content_type, bytes: Bytes::copy_from_slice(row.get_ref(at + 1)?.as_blob()?) })
+    let bytes = match row.get(at + 2)? {
+        Some(large) => whole(db, large)?,
+        None => Bytes::copy_from_slice(row.get_ref(at + 1)?.as_blob()?),
+    };
+    Ok(Part { content_type, bytes })
+}
+
+/// A large part's bytes, right from their pages: a query would put them together in memory of its own first.
+fn whole(db: &Connection, large: i64) -> rusqlite::Result<Bytes> {
+    let blob =
+        db.blob_open(MAIN_DB, "large", "bytes", large, true).map_err(|error| match error.sqlite_error_code() {
+            // What SQLite says where there is no such row.
+            Some(ErrorCode::Unknown) => rusqlite::Error::IntegralValueOutOfRange(PART + 2, large),
+            _ => error,
+        })?;
+    let mut bytes = vec![0; blob.len()];
+    blob.read_at_exact(&mut bytes, 0)?;
+    Ok(bytes.into())
 }
 
 /// A name as it is kept where there may be none: nobody is apart from those of any name.

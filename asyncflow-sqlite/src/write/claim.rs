@@ -128,7 +128,8 @@ impl Work<'_> {
         let mut room = Room::new(jobs, bytes);
         while room.jobs > 0 {
             let Some(row) = rows.next()? else { break };
-            let both = row::record(row, self.db, self.names).and_then(|record| Ok((record, row::request(row)?)));
+            let both =
+                row::record(row, self.db, self.names).and_then(|record| Ok((record, row::request(row, self.db)?)));
             let Some(both) = row::readable(both)? else { continue };
             let fits = room.takes(&both.1);
             found.push(both);
