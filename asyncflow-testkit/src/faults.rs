@@ -26,6 +26,8 @@ pub enum Fault {
     Before,
     /// It is applied, and its answer is lost.
     After,
+    /// It is applied, and its answer takes so long.
+    Late(Duration),
     /// It is refused for good.
     Reject,
     /// It panics, as no store should.
@@ -148,6 +150,11 @@ impl<S: Store> Store for Faulty<S> {
             Fault::After => {
                 inner.write(batch).await?;
                 Err(StoreError::unavailable("the answer was lost"))
+            }
+            Fault::Late(by) => {
+                let answers = inner.write(batch).await;
+                tokio::time::sleep(by).await;
+                answers
             }
             Fault::Reject => Err(StoreError::rejected("it was told to refuse this")),
             Fault::Panic => panic!("the store was told to"),

@@ -29,12 +29,20 @@ pub(crate) struct Crew {
 }
 
 impl Crew {
-    /// Adds a job, until the guard is dropped. Who ran it here under an earlier claim has lost it.
+    /// Adds a job, until the guard is dropped. Who runs it here under an earlier claim has lost it: that may be this one, where its claim's
+    /// answer took longer.
     pub(super) fn enter(&self, running: Arc<Running>) -> Member<'_> {
-        let before = self.shard(running.id).insert(running.clone());
-        if let Some(before) = before {
-            before.tell(Stop::Lost);
+        let version = running.record().version;
+        let mut shard = self.shard(running.id);
+        match shard.get(running.id) {
+            Some(later) if later.record().version > version => running.tell(Stop::Lost),
+            _ => {
+                if let Some(before) = shard.insert(running.clone()) {
+                    before.tell(Stop::Lost);
+                }
+            }
         }
+        drop(shard);
         if self.awaited.load(Ordering::SeqCst) {
             self.busy.notify_one();
         }

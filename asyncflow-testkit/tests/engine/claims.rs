@@ -11,9 +11,10 @@ use std::{
 
 use super::{SECOND, memory, node, sleeper, state_of};
 use asyncflow_core::{
-    Delivery, Executor, FlowEngine, FlowOptions, JobContext, JobHandle, JobKey, Role, State, Store, Worker, blocking,
+    Delivery, Executor, FlowEngine, FlowOptions, JobContext, JobHandle, JobKey, ManualClock, MemoryStore, Role, Stamp,
+    State, Store, Worker, blocking,
     state::{self, Event},
-    store::{Batch, Change, Claim, Pick},
+    store::{Batch, Change, Claim, Pick, Query},
 };
 use asyncflow_testkit::faults::{Fault, Faults, Faulty};
 use tokio::{
@@ -51,6 +52,23 @@ async fn a_worker_that_lost_its_job_does_not_take_up_the_next_ones_token() {
     frozen.frozen(false);
     here.cancel().await.unwrap();
     assert_eq!(there.wait().await.unwrap(), 2, "the outcome is that of the attempt that holds the job");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_answered_after_a_later_one_does_not_take_its_place() {
+    let (store, faults) = (memory(), Faults::new());
+    let (_engine, flow) = node(&store, &faults, FlowOptions::new()).await;
+    faults.next_writes([Fault::Late(3 * SECOND)]);
+    let submit = tokio::spawn(async move { flow.submit(20_000).await });
+    sleep(SECOND / 100).await;
+    // It is taken from its worker, as from one that stood still, and its own node takes it up again.
+    let record = store.list(&Query::new("sleep")).await.unwrap().records.remove(0);
+    let (guard, patch) = state::decide(&record, Event::Drained).unwrap();
+    let changes = vec![Change { job: record.job, guard, patch }];
+    store.write(&Batch { changes, ..Batch::default() }).await.unwrap();
+    let again = Instant::now();
+    submit.await.unwrap().unwrap().wait().await.unwrap();
+    assert_eq!(again.elapsed().as_secs(), 20, "it ends when the second run does");
 }
 
 #[tokio::test(start_paused = true)]
