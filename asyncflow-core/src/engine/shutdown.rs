@@ -20,6 +20,9 @@ pub struct ShutdownReport {
     pub handed_over: usize,
     /// Jobs whose body could not be dropped, or whose end could not be written: their leases end by themselves.
     pub cut_off: usize,
+    /// Slots for which jobs were claimed, and the store had not answered: what these claims took, if anything, goes to another node when its
+    /// lease ends.
+    pub unanswered: usize,
 }
 
 pub(super) async fn shutdown(node: &Arc<Node>, patience: Duration) -> ShutdownReport {
@@ -35,13 +38,15 @@ pub(super) async fn shutdown(node: &Arc<Node>, patience: Duration) -> ShutdownRe
         let _ = node.on_runtime(|| timeout(last, node.crew.idle())).await;
     }
     let cut_off = node.crew.len();
+    let unanswered = node.crew.taken().saturating_sub(cut_off);
     node.advance(Phase::Closed);
     let [finished, handed_over] = [&node.finished, &node.handed_over].map(|jobs| jobs.load(Ordering::SeqCst));
-    let report = ShutdownReport { finished, handed_over, cut_off };
+    let report = ShutdownReport { finished, handed_over, cut_off, unanswered };
     trace::debug!(
         finished = report.finished,
         handed_over = report.handed_over,
         cut_off = report.cut_off,
+        unanswered = report.unanswered,
         "the node has drained"
     );
     report

@@ -245,7 +245,7 @@ impl World {
                 node.place.runtime.spawn(async move {
                     let report = engine.shutdown(Duration::from_millis(patience)).await;
                     stage.judge().story.tell(format_args!("node {index} has drained: {report:?}"));
-                    let _ = over.set(report.cut_off > 0);
+                    let _ = over.set(report.cut_off + report.unanswered > 0);
                 });
             }
             Trouble::Jump(seconds) => {

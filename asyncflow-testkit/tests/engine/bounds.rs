@@ -69,6 +69,7 @@ async fn claims_on_their_way_are_no_jobs_that_run() {
     assert_eq!(engine.health().await.running, 0);
     let report = engine.shutdown(SECOND).await;
     assert_eq!((report.finished, report.handed_over, report.cut_off), (0, 0, 0));
+    assert!(report.unanswered > 0, "what they may have taken is not handed back");
 }
 
 #[tokio::test(start_paused = true)]

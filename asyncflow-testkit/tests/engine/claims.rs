@@ -11,8 +11,7 @@ use std::{
 
 use super::{SECOND, memory, node, sleeper, state_of};
 use asyncflow_core::{
-    Delivery, Executor, FlowEngine, FlowOptions, JobContext, JobHandle, JobKey, ManualClock, MemoryStore, Role, Stamp,
-    State, Store, Worker, blocking,
+    Delivery, Executor, FlowEngine, FlowOptions, JobContext, JobHandle, JobKey, Role, State, Store, Worker, blocking,
     state::{self, Event},
     store::{Batch, Change, Claim, Pick, Query},
 };
