@@ -3,7 +3,7 @@ local requests = {}
 
 -- Made just where there are any.
 local function claiming(held_back, started)
-  local lines_of, pop, leap_over, forget, follow
+  local lines_of, pop, leaps_of, leap, keyless_of, forget, follow
   -- Lines that are looked through already: claims without limits go on where those before them ended.
   local open = {}
 
@@ -55,12 +55,12 @@ local function claiming(held_back, started)
 
   local function claim_next(claim)
     if not pop then
-      lines_of, pop, leap_over, forget, follow = lining()
+      lines_of, pop, leaps_of, leap, keyless_of, forget, follow = lining()
       write_lines()
     elseif held_back then
       write_lines()
     end
-    local lines, heads = not held_back and open[claim[WHICH]], nil
+    local lines, leaps, heads = not held_back and open[claim[WHICH]], nil, nil
     lines = lines or lines_of(claim[VERSIONS], math.max(2, claim[MOST_JOBS]))
     open[claim[WHICH]] = lines
     local room, jobs, passed = claim[MOST_BYTES], 0, 0
@@ -94,8 +94,11 @@ local function claiming(held_back, started)
       end
       if found.member and not waiting then
         follow(found, heads)
-      elseif passed > MOST_PASSED and not heads then
-        lines, heads = leap_over(lines, claim[VERSIONS], waits)
+      elseif waiting and passed > MOST_PASSED and passed % PASSED_A_KEY == 0 and not heads then
+        leaps = leaps or leaps_of(claim[VERSIONS])
+        if leap(leaps, waits) then
+          lines, heads = keyless_of(lines), leaps.heads
+        end
       end
     end
     return jobs

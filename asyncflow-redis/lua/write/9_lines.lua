@@ -1,8 +1,8 @@
 -- The ready jobs of some versions of a flow, in order, so that those of keys that have to wait are passed over. Made just where jobs are
 -- taken by their rank.
 --
--- They are looked through one by one while few are passed over; then the first job of each key is found by leaps, so that it costs nothing
--- how many jobs of a key wait.
+-- They are looked through one by one. Once some were passed over, the first job of each key is looked for beside that, by leaps: whichever
+-- comes to its end first is gone by. So it costs nothing how many jobs of a few keys wait, nor how many keys do whose jobs are near.
 
 local function lining()
   -- By bytes: Lua's own comparison goes by the server's language.
@@ -56,23 +56,27 @@ local function lining()
     table.insert(heads, at, head)
   end
 
-  -- The first job of each key that need not wait.
-  local function leap(versions, waits)
-    local heads = {}
-    write_lines()
-    for _, version in ipairs(versions) do
-      local name, from = 'x' .. version, '-'
-      while true do
-        local member = redis.call('ZRANGEBYLEX', base .. name, from, '+', 'LIMIT', 0, 1)[1]
-        if not member then break end
+  -- The first job of each key that need not wait, as far as keys were looked at.
+  local function leaps_of(versions)
+    return { heads = {}, versions = versions, at = 1, from = '-' }
+  end
+
+  -- Looks at the next key; says whether there was none. What this call has taken may be a head still, which is found out when it is next.
+  local function leap(leaps, waits)
+    while leaps.at <= #leaps.versions do
+      local name = 'x' .. leaps.versions[leaps.at]
+      local member = redis.call('ZRANGEBYLEX', base .. name, leaps.from, '+', 'LIMIT', 0, 1)[1]
+      if member then
         local key = string.sub(member, 5, -25)
         local head = not waits[key] and next_of_key(name, key, '[' .. group(key))
-        if head then heads[#heads + 1] = head end
-        from = behind(key)
+        if head then leaps.heads[#leaps.heads + 1] = head end
+        leaps.from = behind(key)
+        return false
       end
+      leaps.at, leaps.from = leaps.at + 1, '-'
     end
-    table.sort(heads, function(a, b) return is_before(b.rank, b.id, a.rank, a.id) end)
-    return heads
+    table.sort(leaps.heads, function(a, b) return is_before(b.rank, b.id, a.rank, a.id) end)
+    return true
   end
 
   -- The lines of some versions: those without keys, and those with.
@@ -101,13 +105,13 @@ local function lining()
     return found
   end
 
-  -- Once many were passed over, it is keys that are looked at.
-  local function leap_over(lines, versions, waits)
+  -- The lines of jobs without keys.
+  local function keyless_of(lines)
     local keyless = {}
     for _, line in ipairs(lines) do
       if not line.keyed then keyless[#keyless + 1] = line end
     end
-    return keyless, leap(versions, waits)
+    return keyless
   end
 
   -- A job that is no longer there, or not ready, does not stand in line.
@@ -122,5 +126,5 @@ local function lining()
     if following then put_head(heads, following) end
   end
 
-  return lines_of, pop, leap_over, forget, follow
+  return lines_of, pop, leaps_of, leap, keyless_of, forget, follow
 end

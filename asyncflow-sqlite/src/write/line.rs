@@ -1,7 +1,8 @@
 //! The ready jobs of one version of a flow, in order, so that those of keys that have to wait are passed over.
 //!
-//! They are looked through one by one while few are passed over; then the first job of each key is found by leaps through an index, so that
-//! it costs nothing how many jobs of a key wait.
+//! They are looked through one by one. Once some were passed over, the first job of each key is looked for beside that, by leaps through an
+//! index: whichever comes to its end first is gone by. So it costs nothing how many jobs of a few keys wait, nor how many keys do whose jobs
+//! are near.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -17,8 +18,10 @@ use crate::{
     row::{self, bits, blob},
 };
 
-/// Jobs that are passed over one by one before keys are.
+/// Jobs that are passed over before keys are looked at.
 const MOST_PASSED: usize = 64;
+/// Jobs that are passed over for each key that is looked at from then on: it takes as long.
+const PASSED_A_KEY: usize = 16;
 /// Jobs that are looked at in one go, at most.
 const MOST_READ: usize = 64;
 
@@ -38,8 +41,17 @@ pub(super) struct Line {
     keyless: Stream,
     keyed: Stream,
     passed: usize,
-    /// The first job of each key that need not wait, once too many were passed over.
-    heads: Option<BTreeMap<Place, Arc<str>>>,
+    leaps: Leaps,
+}
+
+/// The first job of each key that need not wait, as far as keys were looked at.
+#[derive(Default)]
+struct Leaps {
+    heads: BTreeMap<Place, Arc<str>>,
+    /// The next key is the first that is not before this.
+    from: Vec<u8>,
+    /// There is no further key.
+    done: bool,
 }
 
 impl Line {
@@ -50,7 +62,7 @@ impl Line {
             keyless: Stream::new(include_str!("../../queries/line.sql")),
             keyed: Stream::new(include_str!("../../queries/line_keyed.sql")),
             passed: 0,
-            heads: None,
+            leaps: Leaps::default(),
         }
     }
 
@@ -63,7 +75,8 @@ impl Line {
 
     fn first_keyed(&mut self, db: &Connection, gate: &Gate<'_>) -> Result<Option<Next>> {
         loop {
-            if let Some(heads) = &mut self.heads {
+            if self.leaps.done {
+                let heads = &mut self.leaps.heads;
                 while let Some(head) = heads.first_entry()
                     && gate.holds(head.get())
                 {
@@ -81,43 +94,55 @@ impl Line {
     fn pass_over(&mut self, db: &Connection, gate: &Gate<'_>) -> Result<()> {
         self.keyed.pop();
         self.passed += 1;
-        if self.passed > MOST_PASSED {
-            self.heads = Some(self.leap(db, gate)?);
+        if self.passed > MOST_PASSED && self.passed.is_multiple_of(PASSED_A_KEY) {
+            self.leap(db, gate)?;
         }
         Ok(())
     }
 
     /// Takes out the job that was [first](Self::first).
     pub(super) fn pop(&mut self, db: &Connection, next: &Next) -> Result<()> {
-        match (&next.key, &mut self.heads) {
-            (None, _) => self.keyless.pop(),
-            (Some(_), None) => self.keyed.pop(),
-            (Some(key), Some(heads)) => {
-                heads.remove(&next.place);
-                let then = next_of_key(db, self.flow, self.version, key, next.place)?;
-                heads.extend(then.map(|then| (then.place, key.clone())));
+        match &next.key {
+            None => self.keyless.pop(),
+            Some(_) if !self.leaps.done => self.keyed.pop(),
+            Some(key) => {
+                self.leaps.heads.remove(&next.place);
+                self.put_head(db, key, next.place)?;
             }
         }
         Ok(())
     }
 
-    /// The first job of each key that need not wait, among those that have not been looked at.
-    fn leap(&self, db: &Connection, gate: &Gate<'_>) -> Result<BTreeMap<Place, Arc<str>>> {
-        let (mut heads, mut from) = (BTreeMap::new(), Vec::new());
-        loop {
-            let mut query = db.prepare_cached(include_str!("../../queries/next_key.sql"))?;
-            let key = query.query_row((self.flow, self.version, &from[..]), |row| row.get(0)).optional()?;
-            let Some(key) = key else { return Ok(heads) };
-            from = key;
-            if let Ok(key) = std::str::from_utf8(&from).map(Arc::from)
+    /// Looks at the next key; the last look of all goes on from where the jobs have been looked through to.
+    fn leap(&mut self, db: &Connection, gate: &Gate<'_>) -> Result<()> {
+        let mut query = db.prepare_cached(include_str!("../../queries/next_key.sql"))?;
+        let key = query.query_row((self.flow, self.version, &self.leaps.from[..]), |row| row.get(0)).optional()?;
+        if let Some(key) = key {
+            self.leaps.from = key;
+            if let Ok(key) = std::str::from_utf8(&self.leaps.from).map(Arc::from)
                 && !gate.holds(&key)
             {
-                let head = next_of_key(db, self.flow, self.version, &key, self.keyed.after)?;
-                heads.extend(head.map(|head| (head.place, key)));
+                self.put_head(db, &key, self.keyed.after)?;
             }
             // What comes right after it.
-            from.push(0);
+            self.leaps.from.push(0);
+            return Ok(());
         }
+        self.leaps.done = true;
+        while let Some(head) = self.leaps.heads.first_entry()
+            && *head.key() <= self.keyed.after
+        {
+            let key = head.remove();
+            self.put_head(db, &key, self.keyed.after)?;
+        }
+        Ok(())
+    }
+
+    /// The first job of a key behind this place is its head.
+    fn put_head(&mut self, db: &Connection, key: &Arc<str>, after: Place) -> Result<()> {
+        let head = next_of_key(db, self.flow, self.version, key, after)?;
+        self.leaps.heads.extend(head.map(|head| (head.place, key.clone())));
+        Ok(())
     }
 }
 

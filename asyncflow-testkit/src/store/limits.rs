@@ -175,6 +175,34 @@ pub async fn others_go_on(subject: &Subject) {
     assert_eq!(take(subject, &limits, 9).await, [many[2].job.id]);
 }
 
+/// However many keys wait, and however many of their jobs, what is taken is what comes first of the jobs whose keys need not wait.
+pub async fn by_rank_among_many_keys(subject: &Subject) {
+    const JOBS: usize = 1500;
+    let key_of = |n: usize| match n {
+        1480.. => format!("z{}", n % 6),
+        n if n % 10 == 9 => format!("k{}", n / 10 % 8),
+        n => format!("busy{}", n % 4),
+    };
+    let inserts: Vec<_> = (0..JOBS).map(|n| keyed(subject, &key_of(n))).collect();
+    let mut waiting: Vec<_> = inserts.iter().enumerate().map(|(n, insert)| (insert.job.id, key_of(n))).collect();
+    subject.write(Batch { inserts, ..Batch::default() }).await;
+    let mut running: HashMap<String, usize> = HashMap::new();
+    for jobs in [1, 3, 80, 9, 30] {
+        let mut first = Vec::new();
+        waiting.retain(|(job, limit_key)| {
+            let running = running.entry(limit_key.clone()).or_default();
+            let starts = first.len() < jobs && *running < 8;
+            if starts {
+                *running += 1;
+                first.push(*job);
+            }
+            !starts
+        });
+        assert_eq!(take(subject, &Limits::new().running_per_key(8), jobs).await, first);
+    }
+    assert_eq!(waiting.len(), JOBS - (8 * (4 + 8) + 20), "none that may start is left");
+}
+
 /// What is taken within limits is taken by rank, with keys or without, of whichever version.
 pub async fn by_rank_among_keys(subject: &Subject) {
     let mut ranked = Vec::new();
