@@ -57,6 +57,18 @@ DECLARE
     seen  bigint;
     wait  bigint;
     stuck boolean;
+    next  record;
+    -- The last job that was looked at.
+    last_rank bigint := -9223372036854775808;
+    last_id   uuid := '00000000-0000-0000-0000-000000000000';
+    passed    bigint := 0;
+    -- Keys that were met: how many more may start of each, and what holds back the one after those.
+    of_key record;
+    at     integer;
+    keys   text[] := '{}';
+    rooms  bigint[] := '{}';
+    afters bigint[] := '{}';
+    helds  boolean[] := '{}';
 BEGIN
     ids := '{}';
     held := false;
@@ -96,36 +108,59 @@ BEGIN
         END IF;
         RETURN;
     END IF;
-    -- They are looked through in their order while few are passed over.
+    -- They are looked through in their order, ever more at a time, until many were passed over. Just those that start are locked.
     look := CASE WHEN keyed THEN most + 64 ELSE most END;
-    WITH line AS MATERIALIZED (
-        SELECT r.* FROM unnest(p_versions) v (version), (VALUES (true), (false)) k (keyless), LATERAL (
-            SELECT j.id, j.rank, coalesce(j.limit_key, j.owner) AS key FROM asyncflow.jobs j
-            WHERE j.flow = p_flow AND j.flow_version = v.version AND (coalesce(j.limit_key, j.owner) IS NULL) = k.keyless AND j.state = 1 AND j.format < 2
-            ORDER BY j.rank, j.id LIMIT look FOR UPDATE SKIP LOCKED
-        ) r ORDER BY r.rank, r.id LIMIT look
-    ), keys AS MATERIALIZED (
-        SELECT key, k.* FROM (SELECT DISTINCT key FROM line WHERE keyed AND key IS NOT NULL) known,
-            LATERAL asyncflow.of_key_1(p_now, p_flow, key, most, p_per_key, p_key_one, p_key_all) k
-    ), placed AS MATERIALIZED (
-        SELECT l.id, l.rank, k.room, k.after, k.held, row_number() OVER (PARTITION BY l.key ORDER BY l.rank, l.id) AS place
-        FROM line l LEFT JOIN keys k ON k.key = l.key
-    ), chosen AS (
-        SELECT id, rank FROM placed p WHERE p.room IS NULL OR place <= p.room ORDER BY rank, id LIMIT most
-    )
-    SELECT ARRAY(SELECT id FROM chosen ORDER BY rank, id), (SELECT count(*) FROM line),
-        (SELECT min(p.after) FROM placed p WHERE place > p.room),
-        coalesce((SELECT bool_or(p.held) FROM placed p WHERE place > p.room), false)
-    INTO ids, seen, after, held;
+    LOOP
+        seen := 0;
+        FOR next IN
+            SELECT r.* FROM unnest(p_versions) v (version), (VALUES (true), (false)) k (keyless), LATERAL (
+                SELECT j.id, j.rank, coalesce(j.limit_key, j.owner) AS key FROM asyncflow.jobs j
+                WHERE j.flow = p_flow AND j.flow_version = v.version AND (coalesce(j.limit_key, j.owner) IS NULL) = k.keyless AND j.state = 1
+                    AND j.format < 2 AND (j.rank, j.id) > (last_rank, last_id)
+                ORDER BY j.rank, j.id LIMIT look
+            ) r ORDER BY r.rank, r.id LIMIT look
+        LOOP
+            EXIT WHEN cardinality(ids) >= most;
+            seen := seen + 1;
+            last_rank := next.rank;
+            last_id := next.id;
+            at := NULL;
+            IF keyed AND next.key IS NOT NULL THEN
+                at := array_position(keys, next.key COLLATE "C");
+                IF at IS NULL THEN
+                    of_key := asyncflow.of_key_1(p_now, p_flow, next.key, most, p_per_key, p_key_one, p_key_all);
+                    keys := array_append(keys, next.key);
+                    rooms := array_append(rooms, of_key.room);
+                    afters := array_append(afters, of_key.after);
+                    helds := array_append(helds, of_key.held);
+                    at := cardinality(keys);
+                END IF;
+                IF rooms[at] < 1 THEN
+                    passed := passed + 1;
+                    after := least(after, afters[at]);
+                    held := held OR helds[at];
+                    CONTINUE;
+                END IF;
+            END IF;
+            PERFORM FROM asyncflow.jobs WHERE id = next.id AND flow = p_flow AND state + 0 = 1 FOR UPDATE SKIP LOCKED;
+            CONTINUE WHEN NOT FOUND;
+            ids := ids || next.id;
+            IF at IS NOT NULL THEN
+                rooms[at] := rooms[at] - 1;
+            END IF;
+        END LOOP;
+        EXIT WHEN cardinality(ids) >= most OR seen < look OR passed > 1000;
+        look := look * 4;
+    END LOOP;
     IF cardinality(ids) < most AND seen >= look THEN
         -- Then key by key, whose first ones are found at once, however many wait.
         WITH RECURSIVE every (of_version, key) AS (
             SELECT v.version, (SELECT min(coalesce(limit_key, owner)) FROM asyncflow.jobs
-                WHERE flow = p_flow AND flow_version = v.version AND state = 1 AND coalesce(limit_key, owner) IS NOT NULL)
+                WHERE flow = p_flow AND flow_version = v.version AND state + 0 = 1 AND coalesce(limit_key, owner) IS NOT NULL)
             FROM unnest(p_versions) v (version)
             UNION ALL
             SELECT of_version, (SELECT min(coalesce(limit_key, owner)) FROM asyncflow.jobs
-                WHERE flow = p_flow AND flow_version = of_version AND state = 1 AND coalesce(limit_key, owner) IS NOT NULL
+                WHERE flow = p_flow AND flow_version = of_version AND state + 0 = 1 AND coalesce(limit_key, owner) IS NOT NULL
                     AND coalesce(limit_key, owner) > key)
             FROM every WHERE key IS NOT NULL
         ), keys AS MATERIALIZED (
@@ -136,7 +171,7 @@ BEGIN
             FROM keys k, LATERAL (
                 SELECT f.* FROM unnest(p_versions) v (version), LATERAL (
                     SELECT j.id, j.rank FROM asyncflow.jobs j
-                    WHERE j.flow = p_flow AND j.flow_version = v.version AND j.state = 1 AND j.format < 2
+                    WHERE j.flow = p_flow AND j.flow_version = v.version AND j.state + 0 = 1 AND j.format < 2
                         AND coalesce(j.limit_key, j.owner) IS NOT NULL AND coalesce(j.limit_key, j.owner) = k.key
                     ORDER BY j.rank, j.id LIMIT k.room + 1 FOR UPDATE SKIP LOCKED
                 ) f ORDER BY f.rank, f.id LIMIT k.room + 1

@@ -62,8 +62,9 @@ CREATE TABLE asyncflow.jobs (
 -- The queue: of each version of a flow a line of jobs that count for no key of limits, and one of those that do; and these once more by
 -- their keys, so that keys that have to wait are passed over.
 CREATE INDEX ready ON asyncflow.jobs (flow, flow_version, (coalesce(limit_key, owner) IS NULL), rank, id) WHERE state = 1;
+-- Its state is written in a way of its own: without statistics, what is looked up by key could be looked for in the other index, row by row.
 CREATE INDEX ready_by_key ON asyncflow.jobs (flow, flow_version, (coalesce(limit_key, owner)), rank, id)
-    WHERE state = 1 AND coalesce(limit_key, owner) IS NOT NULL;
+    WHERE state + 0 = 1 AND coalesce(limit_key, owner) IS NOT NULL;
 -- Leases: few, so their ends are looked through.
 CREATE INDEX held ON asyncflow.jobs (token) WHERE state = 2;
 CREATE INDEX running_by_key ON asyncflow.jobs (flow, (coalesce(limit_key, owner)))

@@ -6,7 +6,7 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use asyncflow_core::{
-    Policy, Progress, Retention,
+    Limits, Policy, Progress, Retention,
     state::{self, Event},
     store::{Batch, Change, Changed, Claim, Insert, Part, PartName, Pick},
 };
@@ -105,6 +105,39 @@ async fn a_claim_looks_at_no_more_of_the_line_than_it_takes() {
     assert_eq!(taken, 151);
     let blocks = counted(&behind, BLOCKS).await - before;
     assert!(blocks < 151 * 30, "{blocks} blocks for 151 jobs");
+}
+
+#[tokio::test]
+async fn a_claim_within_limits_leaps_over_what_a_key_holds_back() {
+    const HELD_BACK: usize = 20_000;
+    let server = Server::start(Kind::Postgres).await.unwrap();
+    let behind = Behind::at(&server.url()).await;
+    let subject = &behind.subject;
+    let of = |key: &str| Insert { limit_key: Some(key.into()), ..subject.job() };
+    let take = async || {
+        let claim = Claim {
+            pick: Pick::Next { flow: FLOW.into(), versions: Arc::new([0]), jobs: 1, bytes: usize::MAX },
+            limits: Some(Arc::new(Limits::new().running_per_key(1))),
+            token: subject.token(),
+            patch: state::claim(LEASE),
+        };
+        let taken = subject.write(Batch { claims: vec![claim], ..Batch::default() }).await.claims.remove(0);
+        taken.jobs.into_iter().map(|claimed| claimed.record.job).collect::<Vec<_>>()
+    };
+    // Plans are made where next to nothing is there, and are kept.
+    let first = subject.add(of("many")).await;
+    assert_eq!(take().await, [first.job]);
+    for _ in 0..HELD_BACK / 1000 {
+        let inserts = (0..1000).map(|_| of("many")).collect();
+        subject.write(Batch { inserts, ..Batch::default() }).await;
+    }
+    let before = counted(&behind, BLOCKS).await;
+    for n in 0..10 {
+        let other = subject.add(of(&n.to_string())).await;
+        assert_eq!(take().await, [other.job]);
+    }
+    let blocks = counted(&behind, BLOCKS).await - before;
+    assert!(blocks < 10 * 1000, "{blocks} blocks for 10 jobs");
 }
 
 #[tokio::test]
