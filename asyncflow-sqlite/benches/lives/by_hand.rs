@@ -25,8 +25,12 @@ impl Table {
         db.pragma_update(None, "journal_mode", "WAL").unwrap();
         db.pragma_update(None, "synchronous", "FULL").unwrap();
         db.set_prepared_statement_cache_capacity(64);
-        db.execute_batch(concat!(include_str!("../../migrations/1.sql"), include_str!("../../migrations/2.sql")))
-            .unwrap();
+        db.execute_batch(concat!(
+            include_str!("../../migrations/1.sql"),
+            include_str!("../../migrations/2.sql"),
+            include_str!("../../migrations/3.sql")
+        ))
+        .unwrap();
         db.execute_batch(
             "INSERT INTO flows (name, latest) VALUES ('f', 0); INSERT INTO policies (policy) VALUES ('{}')",
         )
@@ -53,7 +57,10 @@ impl Table {
             include_str!("../../queries/insert.sql"),
             params![1, id, 1, 0, 1, 1, now, now, now, 0, None::<String>, 1, None::<String>, None::<String>],
         );
-        self.run(include_str!("../../queries/put_part.sql"), params![1, id, 0, "application/json", REQUEST]);
+        self.run(
+            include_str!("../../queries/put_part.sql"),
+            params![1, id, 0, "application/json", REQUEST, None::<i64>],
+        );
         self.run("UPDATE flows SET enqueued = enqueued + 1, latest = ?1 WHERE id = 1", [now]);
         id
     }
@@ -76,7 +83,10 @@ impl Table {
         assert_eq!(token, id);
         drop(held);
         self.transition(id, 3, None);
-        self.run(include_str!("../../queries/put_part.sql"), params![1, id, 1, "application/json", REQUEST]);
+        self.run(
+            include_str!("../../queries/put_part.sql"),
+            params![1, id, 1, "application/json", REQUEST, None::<i64>],
+        );
         self.run(include_str!("../../queries/drop_request.sql"), params![1, id]);
         self.run(
             "UPDATE flows SET succeeded = succeeded + 1, processing = processing - 1, latest = ?1 WHERE id = 1",
