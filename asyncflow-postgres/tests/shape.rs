@@ -115,13 +115,8 @@ async fn a_claim_within_limits_leaps_over_what_a_key_holds_back() {
     let subject = &behind.subject;
     let of = |key: &str| Insert { limit_key: Some(key.into()), ..subject.job() };
     let take = async || {
-        let claim = Claim {
-            pick: Pick::Next { flow: FLOW.into(), versions: Arc::new([0]), jobs: 1, bytes: usize::MAX },
-            limits: Some(Arc::new(Limits::new().running_per_key(1))),
-            token: subject.token(),
-            patch: state::claim(LEASE),
-        };
-        let taken = subject.write(Batch { claims: vec![claim], ..Batch::default() }).await.claims.remove(0);
+        let next = Pick::Next { flow: FLOW.into(), versions: Arc::new([0]), jobs: 1, bytes: usize::MAX };
+        let taken = subject.take_within(&Limits::new().running_per_key(1), next).await;
         taken.jobs.into_iter().map(|claimed| claimed.record.job).collect::<Vec<_>>()
     };
     for _ in 0..HELD_BACK / 5000 {

@@ -67,10 +67,6 @@ fn is_name(value: &Value, _: &str) -> bool {
     matches!(value, Value::Null | Value::Text(_))
 }
 
-fn is_blob(value: &Value) -> bool {
-    matches!(value, Value::Blob(_))
-}
-
 fn is_id(value: &Value, _: &str) -> bool {
     matches!(value, Value::Blob(id) if id.len() == 16)
 }
@@ -162,7 +158,7 @@ fn read(db: &Connection, input: &[u8]) -> rusqlite::Result<()> {
         _ => Value::Blob(LARGE.to_vec()),
     };
     let (is_null, makes_sense) =
-        (values[24] == Value::Null, sound(24) && sound(26) && is_blob(&bytes) && !broken(&bytes));
+        (values[24] == Value::Null, sound(24) && sound(26) && matches!(bytes, Value::Blob(_)) && !broken(&bytes));
     match row::request(found, db) {
         Ok(part) if is_null => assert!(part.bytes.is_empty()),
         Ok(part) => {

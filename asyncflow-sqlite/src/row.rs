@@ -122,7 +122,11 @@ pub(crate) fn request(row: &Row<'_>, db: &Connection) -> Result<Part> {
 pub(crate) fn part(row: &Row<'_>, at: usize, db: &Connection) -> rusqlite::Result<Part> {
     let content_type = ContentType::from(row.get_ref(at)?.as_str()?);
     let bytes = match row.get(at + 2)? {
-        Some(large) => whole(db, large)?,
+        Some(large) => whole(db, large).map_err(|error| match error.sqlite_error_code() {
+            // What SQLite says where there is no such row.
+            Some(ErrorCode::Unknown) => rusqlite::Error::IntegralValueOutOfRange(at + 2, large),
+            _ => error,
+        })?,
         None => Bytes::copy_from_slice(row.get_ref(at + 1)?.as_blob()?),
     };
     Ok(Part { content_type, bytes })
@@ -130,12 +134,7 @@ pub(crate) fn part(row: &Row<'_>, at: usize, db: &Connection) -> rusqlite::Resul
 
 /// A large part's bytes, right from their pages: a query would put them together in memory of its own first.
 fn whole(db: &Connection, large: i64) -> rusqlite::Result<Bytes> {
-    let blob =
-        db.blob_open(MAIN_DB, "large", "bytes", large, true).map_err(|error| match error.sqlite_error_code() {
-            // What SQLite says where there is no such row.
-            Some(ErrorCode::Unknown) => rusqlite::Error::IntegralValueOutOfRange(PART + 2, large),
-            _ => error,
-        })?;
+    let blob = db.blob_open(MAIN_DB, "large", "bytes", large, true)?;
     let mut bytes = vec![0; blob.len()];
     blob.read_at_exact(&mut bytes, 0)?;
     Ok(bytes.into())

@@ -57,12 +57,14 @@ impl Table {
             include_str!("../../queries/insert.sql"),
             params![1, id, 1, 0, 1, 1, now, now, now, 0, None::<String>, 1, None::<String>, None::<String>],
         );
-        self.run(
-            include_str!("../../queries/put_part.sql"),
-            params![1, id, 0, "application/json", REQUEST, None::<i64>],
-        );
+        self.put_part(id, 0);
         self.run("UPDATE flows SET enqueued = enqueued + 1, latest = ?1 WHERE id = 1", [now]);
         id
+    }
+
+    fn put_part(&self, id: [u8; 16], name: i64) {
+        let all = params![1, id, name, "application/json", REQUEST, None::<i64>];
+        self.run(include_str!("../../queries/put_part.sql"), all);
     }
 
     fn claim(&mut self, id: [u8; 16]) -> Vec<u8> {
@@ -83,10 +85,7 @@ impl Table {
         assert_eq!(token, id);
         drop(held);
         self.transition(id, 3, None);
-        self.run(
-            include_str!("../../queries/put_part.sql"),
-            params![1, id, 1, "application/json", REQUEST, None::<i64>],
-        );
+        self.put_part(id, 1);
         self.run(include_str!("../../queries/drop_request.sql"), params![1, id]);
         self.run(
             "UPDATE flows SET succeeded = succeeded + 1, processing = processing - 1, latest = ?1 WHERE id = 1",

@@ -70,8 +70,7 @@ const BEHAVIOURS: &[(&str, Behaviour)] = behaviours! {
         a_version_named_twice at_most_jobs at_most_bytes just_its_flow one_of_a_thousand apart_at_once;
     limits: of_a_flow of_a_key of_its_key_or_else_its_owner until_it_ends freed_by_every_end others_go_on
         by_rank_among_keys by_rank_among_many_keys by_id asked_again within_a_batch changed at_most_jobs_and_bytes
-        never_exceeded_at_once
-        held_back_jobs_wait of_all_versions;
+        never_exceeded_at_once held_back_jobs_wait of_all_versions;
     rates: at_once_and_then_evenly nothing_held_back per_key together by_id just_what_started just_where_there_is_one
         apart_by_flow within_a_batch exact_at_once changed clock_set_back;
     turns: anothers_first_is_next one_after_the_other while_others_come priority_on_top put_off handed_back scheduled
